@@ -1,0 +1,55 @@
+# `make lab` is all a reader needs; `make help` lists the rest. Plain enough for make 3.81 (macOS).
+PYTHON ?= python3
+# an index of torch wheels to use besides the usual one: README.md says when
+TORCH_INDEX ?=
+LAB_FLAGS ?=
+
+VENV = .venv
+RUN = $(VENV)/bin/python
+READY = $(VENV)/.ready
+PIP = $(RUN) -m pip --disable-pip-version-check install
+
+.PHONY: help setup lab labs test bench lint clean
+
+help:
+	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
+	@echo "make lab     open the course in JupyterLab"
+	@echo "make test    check everything: ruff, mypy, tests, labs"
+	@echo "make lint    check the code's form and types only"
+	@echo "make labs    run all labs and rewrite their outputs"
+	@echo "make bench   measure, and print a table"
+	@echo "make clean   remove .venv and all that was generated"
+
+setup: $(READY)
+
+# The stamp comes last and goes first: a set-up that is cut short never counts as ready, and the
+# next one begins with an empty .venv.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ddl_lab needs Python 3.11 or newer; $(PYTHON) is %d.%d: try make setup PYTHON=python3.12" % sys.version_info[:2])'
+	@test -f $(READY) || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $(READY)
+	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+lab: setup
+	$(RUN) -m jupyterlab --notebook-dir=labs --LabApp.default_url=/lab/tree/00_start_here.ipynb $(LAB_FLAGS)
+
+labs: setup
+	$(RUN) tools/make_labs.py
+
+test: lint
+	$(RUN) -m pytest
+
+bench: setup
+	$(RUN) -m benchmarks
+
+lint: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+clean:
+	rm -rf $(VENV) build dist downloads .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +

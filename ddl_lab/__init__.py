@@ -1,0 +1,62 @@
+"""ddl_lab: distributed deep learning, one worker function and two clocks.
+
+``import ddl_lab as lab`` loads nothing yet; a name loads its room when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cluster import Cluster, geometric
+    from .data import Digits, batches
+    from .errors import CollectiveMismatch, DeadlockError, LabError, StoppedRun, WorkerError
+    from .history import History
+    from .loss import bce_with_logits
+    from .model import accuracy, gradient, make_model, parameters, sgd_step
+    from .node import Node
+    from .processes.run import Run, run, start
+    from .virtual import Simulation, simulate
+    from .widgets import explore
+
+_ROOMS = {
+    "cluster": ("Cluster", "geometric"),
+    "data": ("batches",),
+    "errors": ("CollectiveMismatch", "DeadlockError", "LabError", "StoppedRun", "WorkerError"),
+    "history": ("History",),
+    "loss": ("bce_with_logits",),
+    "model": ("accuracy", "gradient", "make_model", "parameters", "sgd_step"),
+    "node": ("Node",),
+    "processes.run": ("Run", "run", "start"),
+    "virtual": ("Simulation", "simulate"),
+    "widgets": ("explore",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+__all__ = ["load_digits", *_ROOM_OF]  # noqa: PLE0604  (names, from the table above)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'ddl_lab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
+    if name == "History":
+        importlib.import_module(".plots", __name__)  # enters its figures into History
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_digits() -> Digits:
+    """The 5,000 MNIST digits of ``data/``: ``.train`` (4,000) and ``.test`` (1,000); read-only, shared by all.
+
+    Also starts the fork server, so that the first ``run`` finds it warm. See ``data.load_digits``.
+    """
+    from .data import load_digits as load
+    from .processes.client import SERVER
+
+    SERVER.warm_up()
+    return load()

@@ -1,0 +1,67 @@
+"""What both engines check before anything starts. Each refusal: the value, the range, the mend."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def check_nodes(nodes: Any, most: int) -> int:
+    """Return ``nodes``; raise ``TypeError`` unless it is a whole number, ``ValueError`` outside 1 to ``most``."""
+    wanted = f"nodes must be a whole number from 1 to {most:,}"
+    if isinstance(nodes, bool) or not hasattr(nodes, "__index__"):
+        raise TypeError(f"{wanted}, got {nodes!r:.40}: try nodes=4.")
+    count = int(nodes.__index__())
+    if not 1 <= count <= most:
+        mend = "one node is the smallest cluster" if count < 1 else "ask for fewer"
+        raise ValueError(f"{wanted}, got {count:,}: {mend}.")
+    return count
+
+
+def check_worker(worker: Any, args: Sequence[Any]) -> None:
+    """Raise ``TypeError`` unless ``worker(node, *args)`` is a possible call."""
+    if not callable(worker):
+        raise TypeError(
+            f"worker must be a function of a node, got {worker!r:.60} (a {type(worker).__name__}): "
+            "write def worker(node): … and pass its name, without calling it."
+        )
+    if inspect.iscoroutinefunction(worker) or inspect.isgeneratorfunction(worker):
+        kind = "async" if inspect.iscoroutinefunction(worker) else "a generator (it has a yield)"
+        raise TypeError(f"{_name(worker)} is {kind}, and would only be made, not run: use a plain function.")
+    try:
+        signature = inspect.signature(worker)
+    except (TypeError, ValueError):  # some builtins tell nothing: the call itself will show
+        return
+    _check_call(worker, signature, args)
+
+
+def _check_call(worker: Callable[..., Any], signature: inspect.Signature, args: Sequence[Any]) -> None:
+    told = f"{_name(worker)}{signature}"
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    named = [p for p in signature.parameters.values() if p.kind in positional]
+    rest = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in signature.parameters.values())
+    if not named and not rest:
+        raise TypeError(f"{told} takes no node: write def {_name(worker)}(node): …")
+    try:
+        signature.bind(None, *args)
+    except TypeError as error:
+        given = f"a node and {len(args)} from args" if args else "a node (args is empty)"
+        raise TypeError(
+            f"{told} is called with {given}, and that does not fit ({error}): "
+            "args=(…,) holds what comes after the node."
+        ) from None
+
+
+def check_args(args: Any) -> tuple[Any, ...]:
+    """Return ``args`` as a tuple; raise ``TypeError`` for what is no tuple and no list."""
+    if not isinstance(args, tuple | list):
+        raise TypeError(
+            f"args must be a tuple of what the worker takes after its node, got {args!r:.60} "
+            f"(a {type(args).__name__}): write args=({args!r:.20},)."
+        )
+    return tuple(args)
+
+
+def _name(worker: Any) -> str:
+    return str(getattr(worker, "__name__", None) or type(worker).__name__)

@@ -1,0 +1,188 @@
+"""Each node's own global state: random generators, grad mode, default dtype, torch's threads.
+
+A real node has a process to itself. The nodes of a simulation share one, so whoever switches
+between them calls ``leave`` on the one and ``enter`` on the other. That happens tens of thousands
+of times a second, and asking numpy and ``random`` for their states costs 100 µs a switch: so their
+states are read and written where they lie in memory, if a test at import finds them there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import struct
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random.mtrand import RandomState, _rand, get_bit_generator, set_bit_generator
+
+_torch_generator = torch.default_generator
+_python_random: Any = random._inst
+
+# All nodes share this one in turn; the caller's own is put aside meanwhile, and keeps its state.
+_nodes_mt19937 = np.random.MT19937()
+
+
+def seed_everything(rank: int) -> None:
+    """The random state every node starts from, in both engines."""
+    torch.manual_seed(rank)
+    random.seed(rank)
+    np.random.seed(rank)
+
+
+class NodeContext:
+    """The global state of one node, or with ``current()`` of the caller.
+
+    A node starts from ``seed_everything(rank)``, with gradients, float32 and ``threads`` threads.
+    """
+
+    __slots__ = ("_dtype", "_grad", "_numpy", "_python", "_rank", "_threads", "_torch")
+
+    def __init__(self, rank: int, threads: int = 1) -> None:
+        self._rank = rank
+        self._torch: torch.Tensor | None = None  # None until it has run: 10 kB less to keep
+        self._python: Any = None
+        self._numpy: Any = None
+        self._grad = True
+        self._dtype = torch.float32
+        self._threads = threads
+
+    @classmethod
+    def current(cls) -> NodeContext:
+        """The state as it is now, for ``enter`` to bring back."""
+        context = cls(rank=0)
+        context.leave()
+        return context
+
+    def enter(self) -> None:
+        """Make this node's state the global one."""
+        if self._torch is None:
+            self._seed()
+        else:
+            _torch_generator.set_state(self._torch)
+            _write_python(self._python)
+            _write_numpy(self._numpy)
+        if torch.is_grad_enabled() is not self._grad:
+            torch._C._set_grad_enabled(self._grad)
+        if torch.get_default_dtype() is not self._dtype:
+            torch.set_default_dtype(self._dtype)
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+
+    def leave(self) -> None:
+        """Take the global state as this node's."""
+        self._torch = _torch_generator.get_state()
+        self._python = _read_python()
+        self._numpy = _read_numpy()
+        self._grad = torch.is_grad_enabled()
+        self._dtype = torch.get_default_dtype()
+        self._threads = torch.get_num_threads()
+
+    def _seed(self) -> None:
+        """As ``seed_everything``, but accelerators' generators are the caller's."""
+        _torch_generator.manual_seed(self._rank)
+        random.seed(self._rank)
+        if get_bit_generator() is not _nodes_mt19937:
+            set_bit_generator(_nodes_mt19937)
+        np.random.seed(self._rank)
+
+
+def refuse_bad_modes(call: str) -> None:
+    """Raise where ``call`` (as "node.all_reduce") would carry torch's state to other nodes."""
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError(
+            f"{call} inside torch.inference_mode(): the mode would reach the other nodes, "
+            "leave it first; torch.no_grad() is fine"
+        )
+    if torch._C._is_any_autocast_enabled():
+        raise RuntimeError(
+            f"{call} inside torch.autocast(): the mode would reach the other nodes, leave it first"
+        )
+    if torch._C._current_graph_task_id() != -1:
+        raise RuntimeError(
+            f"{call} inside a backward pass: nodes talk outside autograd, "
+            "so call it after the backward pass, not in a hook or a Function's backward"
+        )
+
+
+# -- where the states lie in memory ---------------------------------------------------------------
+
+
+def _memory(address: int, size: int) -> memoryview:
+    content = (ctypes.c_ubyte * size).from_address(address)
+    return np.frombuffer(memoryview(content), np.uint8).data
+
+
+def _place(owner: object, content: bytes) -> int | None:
+    """Where in the object ``owner`` these bytes lie; None where it can't be known."""
+    if sys.implementation.name != "cpython":
+        return None
+    place = ctypes.string_at(id(owner), type(owner).__basicsize__).find(content)
+    return None if place < 0 else place
+
+
+def _find_python_state() -> memoryview | None:
+    """The state of ``random``: an index and 624 words."""
+    one, two = random.Random(1), random.Random(2)
+    two.random()
+    *words, index = one.getstate()[1]
+    content = struct.pack("i624I", index, *words)
+    place = _place(one, content)
+    if place is None:
+        return None
+    _memory(id(two) + place, len(content))[:] = content
+    works = two.getstate() == one.getstate()
+    return _memory(id(_python_random) + place, len(content)) if works else None
+
+
+def _find_numpy_gauss() -> memoryview | None:
+    """numpy's second normal sample, kept for the next call: an int, 0 or 1, and a double."""
+    one, two = RandomState(1), RandomState(2)
+    one.set_state(one.get_state(legacy=False) | {"has_gauss": 1, "gauss": 0.123456789})
+    content = struct.pack("id", 1, 0.123456789)
+    place = _place(one, content)
+    if place is None:
+        return None
+    _memory(id(two) + place, len(content))[:] = content
+    works = two.standard_normal() == 0.123456789
+    return _memory(id(_rand) + place, len(content)) if works else None
+
+
+_python_memory = _find_python_state()
+_gauss_memory = _find_numpy_gauss()
+_mt19937_memory = _memory(_nodes_mt19937.ctypes.state_address, 2500)  # 624 words and an index
+
+
+def _read_python() -> Any:
+    if _python_memory is None:
+        return random.getstate()
+    return bytes(_python_memory), _python_random.gauss_next
+
+
+def _write_python(state: Any) -> None:
+    if _python_memory is None:
+        random.setstate(state)
+    else:
+        _python_memory[:], _python_random.gauss_next = state
+
+
+def _read_numpy() -> Any:
+    generator = get_bit_generator()
+    if _gauss_memory is None:
+        return generator, np.random.get_state(legacy=False), None
+    state = bytes(_mt19937_memory) if generator is _nodes_mt19937 else None
+    return generator, state, bytes(_gauss_memory)
+
+
+def _write_numpy(content: Any) -> None:
+    generator, state, gauss = content
+    if get_bit_generator() is not generator:
+        set_bit_generator(generator)
+    if _gauss_memory is None:
+        np.random.set_state(state)
+        return
+    if generator is _nodes_mt19937:
+        _mt19937_memory[:] = state
+    _gauss_memory[:] = gauss

@@ -1,0 +1,192 @@
+"""The errors a learner meets, the same in both engines, and how they read.
+
+A traceback shows the learner's own lines (notebook cells included) and names the rank; frames of this
+package and of the libraries below it are left out.
+"""
+
+from __future__ import annotations
+
+import linecache
+import site
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .history import History
+
+PACKAGE = str(Path(__file__).parent)
+
+
+class LabError(Exception):
+    """What ended a run. ``history`` holds what was recorded until then."""
+
+    history: History | None = None
+
+    def _render_traceback_(self) -> list[str]:
+        """Notebooks show the message alone: the frames in between are this package's."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class WorkerError(LabError):
+    """A worker raised, or its process was killed. ``rank`` says whose; ``cause_type`` names the error."""
+
+    def __init__(self, message: str, rank: int = -1, cause_type: str = "") -> None:
+        super().__init__(message)
+        self.rank = rank
+        self.cause_type = cause_type
+
+
+class DeadlockError(LabError):
+    """Every node waits for another that will never act; the message says per rank for what."""
+
+
+class CollectiveMismatch(LabError):
+    """The ranks of a group entered different collectives; the message names each rank's call."""
+
+
+class StoppedRun(LabError):
+    """The run was stopped: by ``Run.stop()`` or because ``timeout_s`` passed."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One line of a traceback, in a form that travels between processes."""
+
+    file: str
+    line: int
+    function: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception as it travels from a node to the caller: no live objects, only words."""
+
+    type_name: str
+    message: str
+    frames: tuple[Frame, ...] = ()
+    notes: tuple[str, ...] = ()
+    kind: str = "error"  # "error", or the LabError that the node itself diagnosed: "mismatch"
+    causes: tuple[str, ...] = field(default=())
+
+
+def library_folders() -> tuple[str, ...]:
+    """Folders whose frames are not the learner's: Python's own library and installed packages."""
+    paths = sysconfig.get_paths()
+    folders = [paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"]]
+    return tuple({*folders, *site.getsitepackages(), site.getusersitepackages()})
+
+
+def learner_frames(tb: TracebackType | None) -> tuple[Frame, ...]:
+    """The frames of ``tb`` in the learner's own files; a strategy of the package where there are none."""
+    all_frames = [Frame(s.filename, s.lineno or 0, s.name) for s in traceback.extract_tb(tb)]
+    libraries = (*library_folders(), "<frozen")
+    outside = [f for f in all_frames if not f.file.startswith((PACKAGE, *libraries))]
+    return tuple(outside or [f for f in all_frames if "strategies" in f.file])
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Describe ``error`` so that the caller can show it; a node's own diagnosis keeps its kind."""
+    kind = "mismatch" if isinstance(error, CollectiveMismatch) else "error"
+    causes: list[str] = []
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    ours = type(error).__module__.startswith("ddl_lab")  # then the message says all
+    while cause is not None and len(causes) < 3 and not ours:
+        causes.append(f"{type(cause).__name__}: {cause}")
+        cause = cause.__cause__
+    notes = tuple(getattr(error, "__notes__", ()))
+    frames = learner_frames(error.__traceback__)
+    return Failure(type(error).__name__, str(error), frames, notes, kind, tuple(causes))
+
+
+def _place(file: str) -> str:
+    """``file`` as a reader knows it: a notebook cell by its number, else a path from here."""
+    shell = sys.modules.get("IPython")
+    compiler: Any = getattr(shell.get_ipython() if shell else None, "compile", None)
+    if hasattr(compiler, "format_code_name") and (named := compiler.format_code_name(file)):
+        return " ".join(named)
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
+def _show_frame(frame: Frame) -> Iterable[str]:
+    yield f"  {_place(frame.file)}, line {frame.line}, in {frame.function}"
+    source = linecache.getline(frame.file, frame.line).strip()
+    if source:
+        yield f"    {source}"
+
+
+def worker_error(rank: int, failure: Failure) -> LabError:
+    """The error the caller raises for a node's ``failure``: rank and cause first, then the lines."""
+    if failure.kind == "mismatch":
+        return CollectiveMismatch(failure.message)
+    lines = [f"rank {rank} raised {failure.type_name}: {failure.message}".rstrip(": ")]
+    for frame in failure.frames:
+        lines += _show_frame(frame)
+    lines += [f"  note: {note}" for note in failure.notes]
+    lines += [f"  while handling {cause}" for cause in failure.causes]
+    return WorkerError("\n".join(lines), rank, failure.type_name)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What one blocked node waits for, told by either engine."""
+
+    rank: int
+    call: str  # "recv(src=1, tag=0)"
+    needs: tuple[int, ...]  # the ranks that could end the wait
+    any_of_them: bool = False  # True: one of them is enough (recv from any source)
+
+
+def hopeless(wait: Wait, returned: Iterable[int]) -> bool:
+    """Whether ``wait`` can never end because ranks it needs have returned."""
+    gone = set(returned)
+    missing = [r in gone for r in wait.needs]
+    return bool(missing) and (all(missing) if wait.any_of_them else any(missing))
+
+
+def deadlock_error(waits: Sequence[Wait], returned: Iterable[int]) -> DeadlockError:
+    """Say per rank what it waits for, and who has already returned."""
+    gone = sorted(returned)
+    lines = ["no node can go on:"]
+    for wait in sorted(waits, key=lambda w: w.rank):
+        waited_for = [r for r in wait.needs if r in gone]
+        why = f", but {_ranks(waited_for)} returned already" if waited_for else ""
+        lines.append(f"  rank {wait.rank} waits in {wait.call}{why}")
+    if gone:
+        lines.append(f"  returned: {_ranks(gone)}")
+    lines.append(_advice(waits, gone))
+    return DeadlockError("\n".join(lines))
+
+
+def _advice(waits: Sequence[Wait], gone: Sequence[int]) -> str:
+    sends = [w for w in waits if w.call.startswith("send")]
+    if len(sends) > 1 and len(sends) == len(waits):
+        return "  Every one of them sends first, and a send ends when it is received: let one receive first."
+    if gone:
+        return "  Every rank must make the same number of matching calls: look at loops of unequal length."
+    return "  Look for a call that one rank makes and its peer does not, or makes in another order or tag."
+
+
+def _ranks(ranks: Sequence[int]) -> str:
+    """``rank 2``, ``ranks 0, 1 and 3``; long lists are cut."""
+    if len(ranks) == 1:
+        return f"rank {ranks[0]}"
+    shown = [str(r) for r in ranks[:12]]
+    rest = f" and {len(ranks) - 12} more" if len(ranks) > 12 else f" and {shown.pop()}"
+    return f"ranks {', '.join(shown)}{rest}"
+
+
+def mismatch_error(calls: dict[int, str]) -> CollectiveMismatch:
+    """Name each rank's call, equal ones together."""
+    by_call: dict[str, list[int]] = {}
+    for rank, call in sorted(calls.items()):
+        by_call.setdefault(call, []).append(rank)
+    lines = [f"  {_ranks(ranks)}: {call}" for call, ranks in by_call.items()]
+    advice = "  A collective must be entered by every rank with the same op, shape, dtype and src."
+    return CollectiveMismatch("\n".join(["the ranks disagree on a collective:", *lines, advice]))

@@ -1,0 +1,167 @@
+"""``History``: what happened in a run, the same tables from both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import archive
+from .recorder import KINDS, Recorder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+# plots.py stands on a higher floor: it enters its figures here when it is imported.
+PLOTTERS: dict[str, Callable[..., Figure]] = {}
+
+
+@dataclass
+class History:
+    """What a run recorded. Times are seconds since the workers started together.
+
+    ``clock`` is "wall" (real processes), "paced" (real processes slowed to a cluster's model) or "virtual"
+    (simulated). While a run goes on its history grows.
+    """
+
+    clock: str
+    recorders: Sequence[Recorder]
+    results: list[Any] = field(default_factory=list)  # by rank: what the worker returned
+    finished_s: dict[int, float] = field(default_factory=dict)  # by rank: when the worker ended
+    about: dict[str, Any] = field(default_factory=dict)  # engine, transport, cluster: for titles
+    startup_s: float = 0.0  # wall seconds from the call to the workers' common start
+
+    def __post_init__(self) -> None:
+        self._tables: dict[str, tuple[int, Any]] = {}
+
+    def __repr__(self) -> str:
+        rows = sum(r.steps for r in self.recorders)
+        return (
+            f"<History: {self.nodes} nodes, {self.elapsed_s:.3g} s on the {self.clock} clock, "
+            f"{rows} metric rows, {sum(self.bytes_sent):,} bytes sent>"
+        )
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes took part."""
+        return len(self.recorders)
+
+    @property
+    def bytes_sent(self) -> list[int]:
+        """Bytes each rank sent, by rank; collectives count by their algorithm's formula."""
+        return [r.bytes_sent for r in self.recorders]
+
+    @property
+    def messages_sent(self) -> list[int]:
+        """Messages each rank sent, by rank; collectives count by their algorithm's formula."""
+        return [r.messages_sent for r in self.recorders]
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds from the common start to the end of the last worker (so far, while it runs)."""
+        ends = [0.0, *self.finished_s.values()]
+        if len(self.finished_s) < self.nodes:
+            arrays = [r.span_array()["end_s"] for r in self.recorders]
+            arrays += [rows["time_s"] for r in self.recorders for rows in r.row_arrays().values()]
+            ends += [float(times.max()) for times in arrays if len(times)]
+        return max(ends)
+
+    def _table(self, name: str, build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """``build()``, or the last one where nothing was recorded since."""
+        size = sum(r.size for r in self.recorders)
+        known = self._tables.get(name)
+        if known is None or known[0] != size:
+            self._tables[name] = known = (size, build())
+        table: pd.DataFrame = known[1]
+        return table
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Columns rank, time_s, step and one a metric (NaN where a row lacks it); by rank, step."""
+        return self._table("metrics", self._metrics)
+
+    def _metrics(self) -> pd.DataFrame:
+        import pandas as pd
+
+        parts = []
+        for rank, recorder in enumerate(self.recorders):
+            for rows in recorder.row_arrays().values():
+                part = pd.DataFrame(rows).astype({"step": np.int64})
+                part.insert(0, "rank", rank)
+                parts.append(part)
+        if not parts:
+            return pd.DataFrame({"rank": [], "time_s": [], "step": []}).astype(
+                {"rank": int, "step": int}
+            )
+        table = pd.concat(parts, ignore_index=True).sort_values(["rank", "step"], ignore_index=True)
+        names = [c for c in table.columns if c not in ("rank", "time_s", "step")]
+        return table[["rank", "time_s", "step", *names]]
+
+    @property
+    def spans(self) -> pd.DataFrame:
+        """Columns rank, kind, start_s, end_s, peer (-1: none), bytes, label; by rank, start."""
+        return self._table("spans", self._spans)
+
+    def _spans(self) -> pd.DataFrame:
+        import pandas as pd
+
+        parts = []
+        for rank, recorder in enumerate(self.recorders):
+            rows, labels = recorder.span_array(), np.array(recorder.labels, dtype=object)
+            part = {
+                "rank": np.full(len(rows), rank),
+                "kind": np.array(KINDS, dtype=object)[rows["kind"]],
+            }
+            part |= {name: rows[name] for name in ("start_s", "end_s", "peer", "bytes")}
+            parts.append(pd.DataFrame(part | {"label": labels[rows["label"]]}))
+        table = pd.concat(parts, ignore_index=True)
+        return table.sort_values(["rank", "start_s", "end_s"], kind="stable", ignore_index=True)
+
+    @property
+    def newest(self) -> list[dict[str, float]]:
+        """By rank: the newest row of metrics."""
+        return [r.last for r in self.recorders]
+
+    def plot_timeline(self, **options: Any) -> Figure:
+        """Who computed, sent and waited, when: see ``plots.timeline``."""
+        return _plot("timeline", self, **options)
+
+    def plot_metric(self, name: str = "loss", **options: Any) -> Figure:
+        """A metric against time and against steps: see ``plots.metric``."""
+        return _plot("metric", self, name, **options)
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one .npz file, without pickles; returns the file's path.
+
+        Results made of None, bool, int, float, str, tensors and lists, tuples, dicts of those are kept; a
+        warning names the others. A full disk raises ``OSError`` and leaves no half-written file.
+        """
+        recorders = [r.drained() for r in self.recorders]
+        about = {"clock": self.clock, "startup_s": self.startup_s, "about": self.about}
+        about["finished_s"] = {str(rank): end for rank, end in self.finished_s.items()}
+        return archive.write(Path(path), about, recorders, self.results)
+
+    @classmethod
+    def load(cls, path: str | Path) -> History:
+        """Read what ``save`` wrote; nothing in the file is ever executed.
+
+        Raises ``FileNotFoundError``, or ``ValueError`` where the file is no saved history.
+        """
+        about, packets, results = archive.read(Path(path))
+        recorders = []
+        for packet in packets:
+            recorder = Recorder()
+            recorder.absorb(packet)
+            recorders.append(recorder)
+        ends = {int(rank): end for rank, end in about["finished_s"].items()}
+        return cls(about["clock"], recorders, results, ends, about["about"], about["startup_s"])
+
+
+def _plot(name: str, *args: Any, **options: Any) -> Figure:
+    if name not in PLOTTERS:
+        raise RuntimeError(f"no plot named {name!r} is loaded: import ddl_lab before plotting")
+    return PLOTTERS[name](*args, **options)

@@ -1,0 +1,162 @@
+"""The article's network, and every model's parameters and gradient as one flat tensor.
+
+A model is *tied* when its parameters are views, side by side, of one flat float32 tensor of shape
+(P,): then one message carries the whole model and one operation updates it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import nn
+from torch.nn.utils import skip_init
+
+from .shards import Samples
+
+INPUTS = 784  # 28 * 28 pixels
+_FLAT = "_flat_parameters"  # a plain attribute, so that any pickler carries it with the model
+
+
+def make_model(
+    seed: int, *, hidden: int = 256, device: str | torch.device = "cpu"
+) -> nn.Sequential:
+    """Return the network 784 -> hidden -> ReLU -> 1, tied; it maps (b, 784) to a logit (b, 1).
+
+    Weights and biases come from U(-k, k), k = 1 / sqrt(fan-in), as nn.Linear draws them, but from a
+    generator of their own, on the CPU: the same ``seed`` gives the same model on every node and
+    device, and the global random state stays as it was.
+    Raises TypeError and ValueError for a ``seed`` or ``hidden`` that isn't a whole number in range.
+    """
+    for name, value, least in (("seed", seed, 0), ("hidden", hidden, 1)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"make_model: {name} must be a whole number, got {value!r}")
+        if not least <= value < 2**63:
+            raise ValueError(f"make_model: {name} must be from {least} to 2**63 - 1, got {value}")
+    generator = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(_linear(INPUTS, hidden), nn.ReLU(), _linear(hidden, 1))
+    for layer, inputs in (model[0], INPUTS), (model[2], hidden):
+        bound = 1 / math.sqrt(inputs)
+        for parameter in layer.parameters():
+            parameter.data.uniform_(-bound, bound, generator=generator)
+    parameters(model.to(device))
+    return model
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a layer that holds no values yet, so that none are drawn from the global generator."""
+    return cast(nn.Linear, skip_init(nn.Linear, inputs, outputs))
+
+
+def parameters(model: nn.Module) -> torch.Tensor:
+    """Return the model's parameters as one flat tensor, float32 (P,): write to it, and they change.
+
+    It stands outside autograd. A model that isn't tied, or no longer is (after ``.to(device)``,
+    ``copy.deepcopy``, a replaced layer), is tied anew: ask again rather than keep the tensor.
+    Raises ValueError for a model without parameters, of another dtype, or on several devices.
+    """
+    leaves = list(model.parameters())
+    flat = model.__dict__.get(_FLAT)
+    if flat is None or not _is_tied(flat, leaves):
+        flat = _tie(leaves)
+        setattr(model, _FLAT, flat)
+    return flat
+
+
+def _is_tied(flat: torch.Tensor, leaves: Sequence[nn.Parameter]) -> bool:
+    """Whether ``leaves`` lie side by side in ``flat`` and fill it."""
+    start = place = flat.data_ptr()
+    for leaf in leaves:
+        if leaf.data_ptr() != place and leaf.numel():
+            return False
+        place += 4 * leaf.numel()
+    return place == start + 4 * flat.numel()
+
+
+def _tie(leaves: Sequence[nn.Parameter]) -> torch.Tensor:
+    """Move the values of ``leaves`` into one new flat tensor (P,) and make them views of it."""
+    kinds = {(leaf.dtype, leaf.device) for leaf in leaves}
+    if len(kinds) != 1 or leaves[0].dtype != torch.float32:
+        found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds)) or "none"
+        raise ValueError(
+            f"a model's parameters must all be float32 on one device, found {found}: "
+            "try model.float().to(device)"
+        )
+    with torch.no_grad():
+        flat = torch.cat([leaf.reshape(-1) for leaf in leaves])
+    for leaf, part in zip(
+        leaves, torch.split(flat, [leaf.numel() for leaf in leaves]), strict=True
+    ):
+        leaf.data = part.view(leaf.shape)
+    return flat
+
+
+def gradient(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
+    """Return d loss / d parameters as one new flat tensor, float32 (P,), laid out as `parameters`.
+
+    ``loss``: a scalar computed from ``model``. Parameters that it doesn't use, or that are frozen,
+    get zeros. ``.grad`` stays as it was. Raises TypeError and ValueError for a loss that has no
+    gradient.
+    """
+    if not isinstance(loss, torch.Tensor):
+        raise TypeError(f"gradient: loss must be a tensor, got {loss!r:.80}")
+    if loss.numel() != 1:
+        raise ValueError(
+            f"gradient: loss must be a scalar, got shape {tuple(loss.shape)}: try loss.mean()"
+        )
+    leaves = list(model.parameters())
+    asked = [leaf for leaf in leaves if leaf.requires_grad]
+    if not (loss.requires_grad and asked):
+        raise ValueError(
+            "gradient: the loss carries no graph: compute it from model(x) outside "
+            "torch.no_grad(), without .item() or .detach(), and with parameters not frozen"
+        )
+    found = torch.autograd.grad(loss, asked, allow_unused=True)
+    if all(part is None for part in found):
+        raise ValueError(
+            "gradient: the loss depends on no parameter of this model: another model's?"
+        )
+    parts = dict(zip(map(id, asked), found, strict=True))
+    return torch.cat([_flattened(parts.get(id(leaf)), leaf) for leaf in leaves])
+
+
+def _flattened(part: torch.Tensor | None, leaf: nn.Parameter) -> torch.Tensor:
+    return leaf.new_zeros(leaf.numel()) if part is None else part.reshape(-1)
+
+
+def sgd_step(model: nn.Module, gradient: torch.Tensor, lr: float) -> None:
+    """Take one step of gradient descent, in place: parameters -= lr * gradient.
+
+    gradient: float32 (P,), as `gradient` returns it. Raises TypeError and ValueError for a gradient
+    of another shape, dtype or device, and for a learning rate ``lr`` that is no finite number.
+    """
+    flat = parameters(model)
+    if not isinstance(gradient, torch.Tensor):
+        raise TypeError(f"sgd_step: gradient must be a tensor, got {gradient!r:.80}")
+    if (gradient.shape, gradient.dtype, gradient.device) != (flat.shape, flat.dtype, flat.device):
+        raise ValueError(
+            f"sgd_step: gradient must be {_described(flat)}, got {_described(gradient)}: "
+            "lab.gradient(loss, model) gives the right one"
+        )
+    if not math.isfinite(lr):
+        raise ValueError(f"sgd_step: lr must be a finite number such as 0.1, got {lr!r}")
+    with torch.no_grad():
+        flat.add_(gradient, alpha=-lr)
+    # a backward pass through a forward pass made before this step fails then, as torch's own do
+    torch.autograd.graph.increment_version(model.parameters())
+
+
+def _described(tensor: torch.Tensor) -> str:
+    return f"{tensor.dtype} {tuple(tensor.shape)} on {tensor.device}".removeprefix("torch.")
+
+
+def accuracy(model: nn.Module, split: Samples) -> float:
+    """Return the share of ``split``'s samples, 0 to 1, that ``model`` puts on the right side.
+
+    A logit above 0 says 1 (an odd digit); split.x: (n, 784), split.y: (n, 1).
+    """
+    with torch.no_grad():
+        right = (model(split.x) > 0) == (split.y > 0.5)
+    return float(right.double().mean())

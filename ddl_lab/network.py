@@ -1,0 +1,223 @@
+"""Messages on a virtual network: the event queue, the links, and which receive takes which message.
+
+A message of S bytes posted at time t (LogGP with long messages, Alexandrov et al. 1995):
+
+1. it leaves at s = max(t, sender's outgoing link free) and occupies that link for S / bandwidth;
+2. its head reaches the receiver at s + latency, and waits there for the incoming link;
+3. from then on it occupies the incoming link for S / bandwidth; its end is its arrival.
+
+Links are given out in the order in which heads come to them, at one instant the lowest rank's first. Messages are
+eager: they travel whether or not a receive is posted. The first receive posted takes the first message to arrive that
+fits; that happens only after all that arrives at the same instant is in.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .cluster import Cluster
+from .port import Ticket
+
+# What happens first at one instant. Nodes that only look (poll) see all that has arrived; ends come last.
+HEAD, ARRIVAL, WAKE, MATCH, POLL, END = range(6)
+
+Key = tuple[int, int]  # a group's key and a tag
+
+
+class Events:
+    """What is to happen, by virtual time; ties by kind, then rank, then the order of entry."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._heap: list[tuple[float, int, int, int, Callable[[Any], None], Any]] = []
+        self._entered = 0
+
+    def at(
+        self, time_s: float, kind: int, rank: int, action: Callable[[Any], None], subject: Any
+    ) -> None:
+        """Call ``action(subject)`` at ``time_s``."""
+        self._entered += 1
+        heapq.heappush(self._heap, (time_s, kind, rank, self._entered, action, subject))
+
+    def run(self, until: float) -> bool:
+        """Let events happen until the wall clock shows ``until``; whether any are left."""
+        heap, pop, clock = self._heap, heapq.heappop, time.perf_counter
+        while heap:
+            self.now, _, _, _, action, subject = pop(heap)
+            action(subject)
+            if clock() >= until:
+                break
+        return bool(heap)
+
+    def clear(self) -> None:
+        """Nothing is to happen any more."""
+        self._heap.clear()
+
+
+class Message:
+    """A message on its way to ``box``."""
+
+    __slots__ = ("arrives", "began", "box", "key", "payload", "src", "ticket", "wire_s")
+
+    def __init__(self, src: int, box: Mailbox, key: Key, payload: Tensor, ticket: Ticket) -> None:
+        self.src, self.box, self.key = src, box, key
+        self.payload, self.ticket = payload, ticket
+        self.wire_s = self.began = self.arrives = 0.0  # link time; on the incoming link from, to
+
+
+class Receive:
+    """A posted receive; ``src`` None takes any."""
+
+    __slots__ = ("key", "src", "tensor", "ticket")
+
+    def __init__(self, src: int | None, key: Key, tensor: Tensor, ticket: Ticket) -> None:
+        self.src, self.key, self.tensor, self.ticket = src, key, tensor, ticket
+
+    def fits(self, message: Message) -> bool:
+        """Whether this receive may take ``message``."""
+        return message.key == self.key and (self.src is None or self.src == message.src)
+
+
+class Mailbox:
+    """One node's end of the network: its two links, what has arrived and what it waits for."""
+
+    __slots__ = ("arrived", "coming", "in_free", "out_free", "posted", "rank")
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.in_free = self.out_free = 0.0  # when each link is free again
+        self.coming = 0  # messages sent to this node that have not arrived
+        self.arrived: list[Message] = []  # by arrival, not yet taken
+        self.posted: list[Receive] = []  # in order, not yet served
+
+
+class Network:
+    """All links and mailboxes. ``settled(rank, ticket)`` is called when a ticket of ``rank`` is done.
+
+    ``quiet(rank)``: the last message that was on its way to ``rank`` has arrived and nobody takes it.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        nodes: int,
+        events: Events,
+        settled: Callable[[int, Ticket], None],
+        quiet: Callable[[int], None],
+    ) -> None:
+        self._latency_s = cluster.latency_s
+        self._bandwidth = cluster.bandwidth_bytes_per_s
+        self._events, self._settled, self._quiet = events, settled, quiet
+        self._boxes = [Mailbox(rank) for rank in range(nodes)]
+
+    def send(self, src: int, dst: int, key: Key, payload: Tensor, ticket: Ticket) -> None:
+        """Post a message at the ticket's time; ``payload`` must not change until it is taken."""
+        link = self._boxes[src]
+        message = Message(src, self._boxes[dst], key, payload, ticket)
+        message.wire_s = payload.numel() * payload.element_size() / self._bandwidth
+        ticket.started = max(ticket.posted, link.out_free)
+        link.out_free = ticket.started + message.wire_s
+        message.box.coming += 1
+        self._events.at(ticket.started + self._latency_s, HEAD, src, self._head, message)
+
+    def _head(self, message: Message) -> None:
+        link = message.box
+        message.began = max(self._events.now, link.in_free)
+        message.arrives = link.in_free = message.began + message.wire_s
+        message.ticket.moved = message.arrives
+        self._events.at(message.arrives, ARRIVAL, message.src, self._arrive, message)
+
+    def _arrive(self, message: Message) -> None:
+        box = message.box
+        box.coming -= 1
+        receive = box.posted[0] if len(box.posted) == 1 and not box.arrived else None
+        if receive and receive.src is not None and receive.fits(message) and not self._ahead(receive):
+            box.posted.clear()  # nothing else can claim either: done at once
+            self._hand_over(box.rank, receive, message)
+        else:
+            box.arrived.append(message)
+            self._match_later(box)
+        if not box.coming:
+            self._quiet(box.rank)
+
+    def _ahead(self, receive: Receive) -> bool:
+        """Whether a node that is ahead of the event queue posted it."""
+        return receive.ticket.posted > self._events.now
+
+    def receive(self, rank: int, key: Key, tensor: Tensor, ticket: Ticket) -> None:
+        """Post a receive at the ticket's time."""
+        box = self._boxes[rank]
+        src = ticket.needs[0] if len(ticket.needs) == 1 else None
+        box.posted.append(Receive(src, key, tensor, ticket))
+        self._match_later(box)
+
+    def _match_later(self, box: Mailbox) -> None:
+        """Match when the first receive that can be served is posted, and all is in of that instant."""
+        for receive in box.posted if box.arrived else ():
+            if any(map(receive.fits, box.arrived)):
+                at = max(receive.ticket.posted, self._events.now)
+                self._events.at(at, MATCH, box.rank, self._match, box)
+                return
+
+    def _match(self, box: Mailbox) -> None:
+        pairs = []
+        for receive in tuple(box.posted) if box.arrived else ():
+            if self._ahead(receive):
+                break
+            message = next(filter(receive.fits, box.arrived), None)
+            if message is not None:
+                box.posted.remove(receive)
+                box.arrived.remove(message)
+                pairs.append((receive, message))
+        self._match_later(box)
+        for receive, message in pairs:
+            self._hand_over(box.rank, receive, message)
+
+    def _hand_over(self, rank: int, receive: Receive, message: Message) -> None:
+        got, given = receive.ticket, message.ticket
+        got.peer = message.src
+        got.started = max(got.posted, message.began)
+        got.moved = got.ended = given.ended = self._events.now
+        got.refused = _misfit(rank, receive, message)
+        if got.refused is None:
+            receive.tensor.copy_(message.payload)
+        got.done = given.done = True
+        self._settled(rank, got)
+        self._settled(message.src, given)
+
+    def is_coming(self, rank: int) -> bool:
+        """Whether a message to ``rank`` is on its way."""
+        return self._boxes[rank].coming > 0
+
+    def close(self, rank: int) -> None:
+        """``rank`` has returned: it takes nothing any more."""
+        box = self._boxes[rank]
+        box.posted.clear()
+        box.arrived.clear()
+
+    def clear(self) -> None:
+        """Let go of all messages."""
+        for box in self._boxes:
+            self.close(box.rank)
+
+
+def _misfit(rank: int, receive: Receive, message: Message) -> ValueError | None:
+    """What the receiver is told where the tensor it gave does not fit the message."""
+    expected, sent = receive.tensor, message.payload
+    if expected.numel() == sent.numel() and expected.dtype == sent.dtype:
+        return None
+    return ValueError(
+        f"{receive.ticket.call} on rank {rank} expected {_described(expected)}; "
+        f"rank {message.src} sent {_described(sent)}."
+    )
+
+
+def _described(tensor: torch.Tensor) -> str:
+    count = tensor.numel()
+    return f"{str(tensor.dtype)[6:]} with {count} element{'s' * (count != 1)}"

@@ -1,0 +1,117 @@
+"""What an engine supplies for one node: a clock, and a way to move flat tensors between ranks."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+OPS = ("sum", "mean", "max", "min")
+MAX_TAG = 2**31 - 1
+
+
+@lru_cache(maxsize=256)
+def _group_key(ranks: tuple[int, ...]) -> int:
+    return zlib.crc32(repr(ranks).encode())
+
+
+class Group:
+    """A set of ranks that communicate apart from others. ``ranks`` are those of the whole run."""
+
+    __slots__ = ("_others", "calls", "key", "me", "ranks")
+
+    def __init__(self, ranks: tuple[int, ...], me: int) -> None:
+        self.ranks = ranks
+        self.me = me  # this node's rank in the group
+        self.key = _group_key(ranks)  # the same on every member
+        self.calls = 0  # collectives entered so far
+        self._others: tuple[int, ...] | None = None
+
+    def others(self) -> tuple[int, ...]:
+        """The ranks of the run of all other members."""
+        if self._others is None:
+            self._others = self.ranks[: self.me] + self.ranks[self.me + 1 :]
+        return self._others
+
+    def rank_of(self, rank: int) -> int:
+        """The rank in this group of the run's ``rank``."""
+        same = rank < len(self.ranks) and self.ranks[rank] == rank  # as in the group of all
+        return rank if same else self.ranks.index(rank)
+
+
+class Ticket:
+    """A message under way. The engine fills in the times and sets ``done``."""
+
+    __slots__ = ("call", "done", "ended", "moved", "needs", "peer", "posted", "refused", "started")
+
+    def __init__(self, call: str, needs: tuple[int, ...], posted: float) -> None:
+        self.call = call  # as the worker wrote it: for reports
+        self.needs = needs  # ranks of the run of which one must act
+        self.posted = posted
+        self.started = self.moved = self.ended = posted  # data begins to move, has moved, was taken
+        self.peer = needs[0]
+        self.done = False
+        self.refused: ValueError | None = None  # simulate: what wait and poll raise once done
+
+
+@dataclass(frozen=True, slots=True)
+class Collective:
+    """One rank's part in a collective. Tensors are flat, contiguous and of one dtype."""
+
+    name: str
+    op: str
+    src: int  # rank in the group
+    own: Tensor  # this rank's chunk: output of reduce_scatter, input of all_gather; else the tensor
+    full: Tensor  # the concatenation of all chunks; for all_reduce and broadcast the tensor itself
+    chunks: tuple[int, ...]  # elements of each rank's chunk
+    call: str  # with dtype and shape: equal on all ranks, or it is a mismatch
+
+
+class Port(Protocol):
+    """What an engine does for one node. Ranks are those of the whole run; times are its clock's."""
+
+    rank: int
+    device: torch.device
+    algorithm: str
+
+    def now(self) -> float:
+        """Seconds on this node's clock."""
+
+    def computed(self, started: float, unit: str, amount: float) -> float:
+        """End a compute span of ``amount`` samples, flops or seconds; returns its end."""
+
+    def send(
+        self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool
+    ) -> None:
+        """Post a message; with ``snapshot`` the tensor may change at once afterwards."""
+
+    def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
+        """Post a receive from any of ``ticket.needs``."""
+
+    def wait(self, ticket: Ticket) -> None:
+        """Block until the ticket is done."""
+
+    def poll(self, ticket: Ticket) -> bool:
+        """Make what progress is possible without blocking; whether the ticket is done."""
+
+    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        """Do it; returns when the last rank entered and when it ended here."""
+
+
+def reduce_in_rank_order(out: Tensor, parts: Sequence[Tensor], op: str) -> Tensor:
+    """``out`` = parts[0] op parts[1] op …, in this order on every rank: the same bits everywhere.
+
+    ``out`` must share no memory with ``parts[2:]``.
+    """
+    if len(parts) == 1:
+        return out.copy_(parts[0])
+    combine: Any = {"sum": torch.add, "mean": torch.add, "max": torch.maximum, "min": torch.minimum}[op]
+    combine(parts[0], parts[1], out=out)
+    for part in parts[2:]:
+        combine(out, part, out=out)
+    return out.div_(len(parts)) if op == "mean" else out

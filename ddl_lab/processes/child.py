@@ -1,0 +1,189 @@
+"""A worker process, from the fork to its end."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import mmap
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+import torch
+
+from ..capture import freeze_result, thaw
+from ..context import seed_everything
+from ..errors import failure_of
+from ..node import Node
+from ..recorder import Recorder
+from .board import Board, Slot
+from .channel import Channel
+from .endpoint import Endpoint
+from .gloo import GlooEndpoint
+from .memory import attach
+from .shm import ShmEndpoint
+from .wire import Inbox
+
+_FLUSH_S = 0.02  # records reach the caller at most this late
+_PR_SET_PDEATHSIG = 1
+
+
+class StreamingRecorder(Recorder):
+    """A recorder that sends what it gathers to the caller every few milliseconds."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._next_flush = 0.0
+
+    def row(self, time_s: float, scalars: dict[str, Any]) -> None:
+        super().row(time_s, scalars)
+        self._maybe_flush(time_s)
+
+    def span(
+        self, kind: str, start: float, end: float, peer: int = -1, nbytes: int = 0, label: str = ""
+    ) -> None:
+        super().span(kind, start, end, peer, nbytes, label)
+        self._maybe_flush(end)
+
+    def _maybe_flush(self, now: float) -> None:
+        if now >= self._next_flush:
+            self._next_flush = now + _FLUSH_S
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has gathered; called by the worker and, when the run is stopped, by the listener."""
+        with self._lock:
+            self._channel.send("packet", self.drain())
+
+
+class _Stream(io.TextIOBase):
+    """Standard output or error of a worker: its lines go to the caller with their rank."""
+
+    def __init__(self, channel: Channel, name: str) -> None:
+        self._channel, self._name, self._line = channel, name, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._line += text
+        if "\n" in text:
+            whole, self._line = self._line.rsplit("\n", 1)
+            self._channel.send("print", self._name, whole + "\n")
+        return len(text)
+
+    def flush(self) -> None:
+        """Lines are sent whole; what is unfinished waits for its end."""
+
+    def finish(self) -> None:
+        """Send an unfinished last line."""
+        if self._line:
+            self.write("\n")
+
+
+def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
+    """Run one rank; never returns."""
+    nodes = spec["nodes"]
+    memory_fd, payload_fd = fds[:2]
+    inboxes = fds[2 : 2 + 2 * nodes]  # reading and writing end of each rank's pipe
+    controls = fds[2 + 2 * nodes :]
+    for other in range(nodes):
+        if other != rank:
+            os.close(controls[other])
+            os.close(inboxes[2 * other])
+    channel = Channel(socket.socket(fileno=controls[rank]))
+    _die_with_the_server()
+    streams = [_Stream(channel, "stdout"), _Stream(channel, "stderr")]
+    sys.stdout, sys.stderr = streams
+    recorder = StreamingRecorder(channel)
+    started = threading.Event()
+    try:
+        worker, args = _prepare(spec, payload_fd, rank)
+        buffer, memory = attach(memory_fd)
+        slot, board = Slot(buffer, rank), Board(buffer, nodes)
+        inbox = Inbox(inboxes[2 * rank], inboxes[1::2], spec["spin"])
+        endpoint = _endpoint(spec, rank, inbox, slot, board, memory)
+        _listen(channel, recorder, endpoint, started)
+        channel.send("ready")
+        started.wait()
+        _work(worker, args, endpoint, recorder, channel)
+    except BaseException as error:  # whatever it is, the caller must hear of it
+        recorder.flush()
+        channel.send("failed", failure_of(error), time.monotonic())
+    for stream in streams:
+        stream.finish()
+    channel.send("done")
+    threading.Event().wait()  # the caller ends the process when all ranks are done
+
+
+def _die_with_the_server() -> None:
+    """Linux ends this process with its parent, whatever it is doing; elsewhere the listener must see it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _prepare(spec: dict[str, Any], payload_fd: int, rank: int) -> tuple[Any, tuple[Any, ...]]:
+    os.environ.clear()
+    os.environ.update(spec["environ"])
+    sys.path[:] = spec["path"]
+    if spec["cwd"]:
+        os.chdir(spec["cwd"])
+    torch.set_num_threads(1)
+    with mmap.mmap(payload_fd, 0, access=mmap.ACCESS_READ) as payload:
+        worker, args = thaw(payload[:])
+    os.close(payload_fd)
+    seed_everything(rank)
+    return worker, args
+
+
+def _endpoint(
+    spec: dict[str, Any], rank: int, inbox: Inbox, slot: Slot, board: Board, memory: torch.Tensor
+) -> Endpoint:
+    slot.running()
+    if spec["transport"] == "gloo":
+        path = os.path.join(spec["folder"], "store")
+        return GlooEndpoint(rank, spec["nodes"], inbox, slot, board, path)
+    return ShmEndpoint(rank, spec["nodes"], inbox, slot, board, memory)
+
+
+def _listen(
+    channel: Channel, recorder: StreamingRecorder, endpoint: Endpoint, started: threading.Event
+) -> None:
+    """Hear the caller in a thread of its own: the start, the stop, and that the caller is gone."""
+
+    def listen() -> None:
+        while (message := channel.receive()) is not None:
+            if message[0] == "go":
+                endpoint.origin = message[1]
+                started.set()
+            elif message[0] == "stop":
+                recorder.flush()
+                break
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
+def _work(
+    worker: Any,
+    args: tuple[Any, ...],
+    endpoint: Endpoint,
+    recorder: StreamingRecorder,
+    channel: Channel,
+) -> None:
+    node = Node(endpoint, recorder, tuple(range(endpoint.nodes)))
+    try:
+        result = worker(node, *args)
+        node._finish()
+        ended = endpoint.now()
+        data = freeze_result(result, endpoint.rank)
+    finally:
+        recorder.flush()
+    endpoint.close()
+    channel.send("returned", ended, data)

@@ -1,0 +1,305 @@
+"""What every transport shares: matching messages, meeting for collectives, saying what the rank waits for.
+
+A transport adds how tensors move: it subclasses ``Endpoint`` and fills ``_lay_ready``, ``_on_room``, ``_fetch``,
+``_settled`` and ``collective``.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..errors import mismatch_error
+from ..port import Collective, Group, Ticket
+from .board import Board, Slot
+from .wire import ENTER, OFFER, PIECE, RELEASE, ROOM, TAKEN, Inbox, Record
+
+DTYPES = (
+    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32,
+    torch.int16, torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128,
+)  # fmt: skip
+_DTYPE_CODE = {dtype: code for code, dtype in enumerate(DTYPES)}
+
+Key = tuple[int, int]  # a group's key and a tag
+
+
+@dataclass
+class Outgoing:
+    """A message this rank sends. ``data`` is flat; ``loaded`` bytes of it have been handed over.
+
+    A small message is laid ready with its offer; a large one moves piece by piece when it is asked for.
+    """
+
+    number: int
+    dst: int
+    data: Tensor
+    ticket: Ticket
+    offer: Record
+    loaded: int = 0
+    ready: bool = False  # laid whole with the offer
+    blocks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, count) in flight
+
+
+@dataclass
+class Incoming:
+    """A message offered to this rank; ``pieces`` are ready to be fetched."""
+
+    offer: Record
+    pieces: deque[Record]
+    target: Tensor | None = None
+    ticket: Ticket | None = None
+    fetched: int = 0  # bytes
+
+
+class Endpoint:
+    """One rank's ``Port`` in real processes, but for how bytes move."""
+
+    algorithm = "ring"  # by whose formula collectives are counted
+
+    def __init__(self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board) -> None:
+        self.rank, self.nodes = rank, nodes
+        self.device = torch.device("cpu")
+        self.origin = time.monotonic()  # the common start: set again when all are ready
+        self._inbox, self._slot, self._board = inbox, slot, board
+        self._call = "start"
+        self._sent = 0
+        self._outgoing: dict[int, Outgoing] = {}
+        self._incoming: dict[tuple[int, int], Incoming] = {}  # by sender and number
+        self._offered: dict[Key, list[Incoming]] = defaultdict(list)  # not yet matched, by arrival
+        self._posted: dict[Key, list[tuple[Ticket, Tensor]]] = defaultdict(list)
+        self._meetings: dict[int, int] = defaultdict(int)  # by group: meetings so far
+        self._entered: dict[tuple[int, int], dict[int, Record]] = defaultdict(dict)
+        self._released: dict[tuple[int, int], Record] = {}
+
+    # Port
+
+    def now(self) -> float:
+        return time.monotonic() - self.origin
+
+    def computed(self, started: float, unit: str, amount: float) -> float:
+        return self.now()
+
+    def send(
+        self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool
+    ) -> None:
+        if tensor.dtype not in _DTYPE_CODE:
+            raise ValueError(f"send takes numbers and booleans; {tensor.dtype} does not travel.")
+        self._sent += 1
+        offer = Record(
+            OFFER, _DTYPE_CODE[tensor.dtype], self.rank, group.key, self._sent, tag=tag,
+            time_a=ticket.posted, total=tensor.numel(),
+        )  # fmt: skip
+        message = Outgoing(self._sent, dst, tensor, ticket, offer)
+        self._outgoing[message.number] = message
+        self._post(dst, self._lay_ready(message))
+        if snapshot and message.loaded < nbytes(tensor):
+            message.data = tensor.clone()
+
+    def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
+        key = (group.key, tag)
+        self._posted[key].append((ticket, tensor))
+        self._match(key)
+
+    def wait(self, ticket: Ticket) -> None:
+        any_of = len(ticket.needs) > 1
+        self._until(lambda: ticket.done, ticket.call, lambda: ticket.needs, any_of)
+
+    def poll(self, ticket: Ticket) -> bool:
+        self._handle_all()
+        return ticket.done
+
+    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Say that the worker has ended."""
+        self._slot.returned()
+
+    # what a transport fills in
+
+    def _lay_ready(self, message: Outgoing) -> Record:
+        """Hand a message's bytes over if there is room for them now; its offer, telling where they are."""
+        raise NotImplementedError
+
+    def _on_room(self, record: Record) -> None:
+        """The receiver asks for the first piece of a large message, or for the next one."""
+        raise NotImplementedError
+
+    def _fetch(self, message: Incoming, piece: Record) -> int:
+        """Copy a piece into the message's target; returns the bytes copied."""
+        raise NotImplementedError
+
+    def _settled(self, message: Outgoing) -> None:
+        """The receiver has all of a message."""
+
+    # messages
+
+    def _match(self, key: Key) -> None:
+        """Give offered messages to posted receives, both in order."""
+        posted, offered = self._posted[key], self._offered[key]
+        for entry in list(posted) if offered else ():
+            ticket, tensor = entry
+            message = next((m for m in offered if m.offer.sender in ticket.needs), None)
+            if message is not None:
+                posted.remove(entry)
+                offered.remove(message)
+                self._accept(message, ticket, tensor)
+
+    def _accept(self, message: Incoming, ticket: Ticket, tensor: Tensor) -> None:
+        offer = message.offer
+        if tensor.numel() != offer.total or tensor.dtype != DTYPES[offer.dtype]:
+            raise ValueError(
+                f"{ticket.call} on rank {self.rank} expected {_describe(tensor.dtype, tensor.numel())}; "
+                f"rank {offer.sender} sent {_describe(DTYPES[offer.dtype], offer.total)}."
+            )
+        ticket.peer, ticket.started = offer.sender, self.now()
+        message.target, message.ticket = tensor, ticket
+        if offer.total and not message.pieces:
+            self._ask(offer)
+        self._fetch_ready(message)
+
+    def _ask(self, offer: Record) -> None:
+        self._post(offer.sender, Record(ROOM, 0, self.rank, number=offer.number))
+
+    def _fetch_ready(self, message: Incoming) -> None:
+        """Copy what pieces are there; after the last tell the sender that it is taken."""
+        target, ticket, offer = message.target, message.ticket, message.offer
+        assert target is not None and ticket is not None
+        size = nbytes(target)
+        while message.pieces:
+            message.fetched += self._fetch(message, message.pieces.popleft())
+            if message.fetched < size:
+                self._ask(offer)
+        if message.fetched >= size:
+            ticket.moved = ticket.ended = self.now()
+            ticket.done = True
+            del self._incoming[offer.sender, offer.number]
+            began, ended = ticket.started, ticket.ended
+            taken = Record(TAKEN, 0, self.rank, number=offer.number, time_a=began, time_b=ended)
+            self._post(offer.sender, taken)
+
+    # meetings
+
+    def _meet(self, group: Group, call: str) -> float:
+        """Wait until all of the group are here with an equal ``call``; returns when the last one came.
+
+        With a core for each rank every one tells all others. With fewer the group's first rank collects and
+        releases: 2(n-1) wake-ups instead of n(n-1).
+        """
+        number = self._meetings[group.key]
+        self._meetings[group.key] = number + 1
+        if len(group.ranks) == 1:
+            return self.now()
+        check = zlib.crc32(call.encode())
+        mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=self.now())
+        self._slot.entered(call)
+        place = (group.key, number)
+        leader = group.ranks[0]
+        if self._inbox.spins or len(group.ranks) == 2:
+            for rank in group.ranks:
+                if rank != self.rank:
+                    self._post(rank, mine)
+            return self._gather(place, mine, group, call)
+        if self.rank != leader:
+            self._post(leader, mine)
+            others = tuple(r for r in group.ranks if r != self.rank)
+            self._until(lambda: place in self._released, call, lambda: others)
+            return self._released.pop(place).time_a
+        last = self._gather(place, mine, group, call)
+        for rank in group.ranks[1:]:
+            self._post(rank, Record(RELEASE, 0, leader, group.key, number, time_a=last))
+        return last
+
+    def _gather(self, place: tuple[int, int], mine: Record, group: Group, call: str) -> float:
+        entered = self._entered[place]
+        expected = len(group.ranks) - 1
+        self._until(
+            lambda: len(entered) == expected,
+            call,
+            lambda: tuple(r for r in group.ranks if r != self.rank and r not in entered),
+        )
+        del self._entered[place]
+        if any(record.check != mine.check for record in entered.values()):
+            raise mismatch_error({r: self._board.call(r) for r in group.ranks})
+        return max(mine.time_a, *(record.time_a for record in entered.values()))
+
+    # the inbox
+
+    def _post(self, rank: int, record: Record) -> None:
+        self._inbox.post(rank, record, lambda: self._while_full(rank))
+
+    def _while_full(self, rank: int) -> None:
+        """Another rank's inbox is full: read our own meanwhile, so that two full ones can't block."""
+        self._slot.blocked(f"a message to rank {rank}, whose inbox is full", (rank,), False)
+        self._inbox.sleep(0.001)
+        self._slot.running()
+        self._handle_all()
+
+    def _until(
+        self,
+        done: Callable[[], bool],
+        call: str,
+        needs: Callable[[], tuple[int, ...]],
+        any_of: bool = False,
+    ) -> None:
+        """Handle records until ``done``; asleep in between, and saying so on the board."""
+        self._handle_all()
+        while not done():
+            if not self._inbox.look():
+                self._slot.blocked(call, needs(), any_of)
+                self._inbox.sleep()
+                self._slot.running()
+            self._handle_all()
+
+    def _handle_all(self) -> None:
+        for record in self._inbox.take():
+            _HANDLERS[record.kind](self, record)
+
+    def _on_offer(self, record: Record) -> None:
+        message = Incoming(record, deque([record] if record.size else []))
+        self._incoming[record.sender, record.number] = message
+        key = (record.group, record.tag)
+        self._offered[key].append(message)
+        self._match(key)
+
+    def _on_piece(self, record: Record) -> None:
+        message = self._incoming[record.sender, record.number]
+        message.pieces.append(record)
+        self._fetch_ready(message)
+
+    def _on_taken(self, record: Record) -> None:
+        message = self._outgoing.pop(record.number)
+        self._settled(message)
+        ticket = message.ticket
+        ticket.started, ticket.moved = record.time_a, record.time_b
+        ticket.ended, ticket.done = max(self.now(), record.time_b), True
+
+    def _on_enter(self, record: Record) -> None:
+        self._entered[record.group, record.number][record.sender] = record
+
+    def _on_release(self, record: Record) -> None:
+        self._released[record.group, record.number] = record
+
+
+_HANDLERS: dict[int, Callable[[Endpoint, Record], None]] = {
+    OFFER: Endpoint._on_offer,
+    PIECE: Endpoint._on_piece,
+    ROOM: lambda endpoint, record: endpoint._on_room(record),
+    TAKEN: Endpoint._on_taken,
+    ENTER: Endpoint._on_enter,
+    RELEASE: Endpoint._on_release,
+}
+
+
+def nbytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _describe(dtype: torch.dtype, count: int) -> str:
+    return f"{str(dtype)[6:]} with {count} element{'s' * (count != 1)}"

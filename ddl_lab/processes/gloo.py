@@ -1,0 +1,115 @@
+"""Transport ``gloo``: tensors move through torch.distributed's network library, over the loopback device.
+
+Control messages stay the run's own, so matching, order and error reports equal those of ``shm``. The ranks find
+each other through a FileStore in the run's private folder: a TCPStore could be joined by any user of the host.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor
+
+from ..port import Collective, Group
+from .board import Board, Slot
+from .endpoint import Endpoint, Incoming, Outgoing, nbytes
+from .wire import Inbox, Record
+
+_OPS = {
+    "sum": dist.ReduceOp.SUM,
+    "mean": dist.ReduceOp.SUM,
+    "max": dist.ReduceOp.MAX,
+    "min": dist.ReduceOp.MIN,
+}
+_TAGS = 2**24  # gloo's tags are small integers; messages under way at once are far fewer
+
+
+class GlooEndpoint(Endpoint):
+    """A rank whose tensors move through gloo."""
+
+    def __init__(
+        self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board, store_path: str
+    ) -> None:
+        super().__init__(rank, nodes, inbox, slot, board)
+        self._store = dist.FileStore(store_path, nodes)
+        self._networks: dict[tuple[int, ...], Any] = {}
+        self._world = self._network(tuple(range(nodes)))
+        self._works: dict[int, tuple[Any, Tensor]] = {}
+
+    def _network(self, ranks: tuple[int, ...]) -> Any:
+        """The process group of these ranks; made when they first use it together."""
+        network = self._networks.get(ranks)
+        if network is None:
+            options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
+            options._devices = [dist.ProcessGroupGloo.create_device(hostname="127.0.0.1")]
+            options._timeout = timedelta(days=1)  # a rank that hangs is the supervisor's to find
+            store = dist.PrefixStore("-".join(map(str, ranks)), self._store)
+            me, size = ranks.index(self.rank), len(ranks)
+            network = dist.ProcessGroupGloo(store, me, size, options)
+            self._networks[ranks] = network
+        return network
+
+    # messages: the offer tells the tag under which gloo carries the tensor
+
+    def _lay_ready(self, message: Outgoing) -> Record:
+        if not message.data.numel():  # gloo would wait for its bytes forever
+            return message.offer
+        flat = message.data.clone()  # gloo reads it later
+        work = self._world.send([flat], message.dst, message.number % _TAGS)
+        self._works[message.number] = (work, flat)
+        message.loaded = nbytes(flat)
+        return message.offer._replace(size=message.loaded)
+
+    def _fetch(self, message: Incoming, piece: Record) -> int:
+        assert message.target is not None
+        self._world.recv([message.target], piece.sender, piece.number % _TAGS).wait()
+        return nbytes(message.target)
+
+    def _settled(self, message: Outgoing) -> None:
+        if message.number in self._works:
+            work, _ = self._works.pop(message.number)
+            work.wait()
+
+    # collectives
+
+    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        last = self._meet(group, work.call)
+        if work.full.numel() and work.name != "barrier":
+            getattr(self, f"_{work.name}")(self._network(group.ranks), group, work)
+        return last, self.now()
+
+    def _all_reduce(self, network: Any, group: Group, work: Collective) -> None:
+        _reduce(network, work.own, work.op)
+
+    def _broadcast(self, network: Any, group: Group, work: Collective) -> None:
+        _share(network, work.own, work.src)
+
+    def _reduce_scatter(self, network: Any, group: Group, work: Collective) -> None:
+        """Gloo has none for chunks of unequal size: all-reduce, keep your own chunk."""
+        whole = work.full.clone()
+        _reduce(network, whole, work.op)
+        work.own.copy_(whole.split(list(work.chunks))[group.me])
+
+    def _all_gather(self, network: Any, group: Group, work: Collective) -> None:
+        """Each rank broadcasts its chunk: gloo's own all-gather wants chunks of one size."""
+        for src, target in enumerate(work.full.split(list(work.chunks))):
+            if src == group.me:
+                target.copy_(work.own)
+            if target.numel():
+                _share(network, target, src)
+
+
+def _reduce(network: Any, flat: Tensor, op: str) -> None:
+    options = dist.AllreduceOptions()
+    options.reduceOp = _OPS[op]  # type: ignore[assignment]
+    network.allreduce([flat], options).wait()
+    if op == "mean":
+        flat.div_(network.size())
+
+
+def _share(network: Any, flat: Tensor, src: int) -> None:
+    options = dist.BroadcastOptions()
+    options.rootRank, options.rootTensor = src, 0
+    network.broadcast([flat], options).wait()

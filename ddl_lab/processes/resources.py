@@ -1,0 +1,83 @@
+"""The descriptors of one run: made together, sent to the fork server together, closed together."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import resource
+import shutil
+import socket
+import tempfile
+
+from ..errors import LabError
+from . import memory
+from .board import Board
+from .channel import Channel
+from .shm import ShmEndpoint
+
+
+class Resources:
+    """Shared memory, payload, inbox pipes, control sockets and (for gloo) a private folder."""
+
+    def __init__(self, nodes: int, transport: str, payload: bytes) -> None:
+        self.nodes = nodes
+        self.folder: str | None = None
+        self._shown: mmap.mmap | None = None
+        self._opened: list[int] = []
+        self._ours: list[socket.socket] = []
+        _allow_files(6 * nodes + 64)
+        try:
+            self._make(transport, payload)
+        except OSError as error:
+            self.close()
+            raise LabError(
+                f"no resources for {nodes} processes: {error}. Try fewer nodes."
+            ) from error
+
+    def _make(self, transport: str, payload: bytes) -> None:
+        shared = ShmEndpoint.size(self.nodes) if transport == "shm" else Board.size(self.nodes)
+        self.memory_fd = self._keep(memory.create(shared))
+        self._shown = mmap.mmap(self.memory_fd, Board.size(self.nodes))
+        self.board = Board(self._shown, self.nodes)
+        payload_fd = self._keep(memory.create(max(1, len(payload))))
+        os.pwrite(payload_fd, payload, 0)
+        pipes = [self._keep(fd) for _ in range(self.nodes) for fd in os.pipe()]
+        self.inboxes = pipes[::2]
+        pairs = [socket.socketpair() for _ in range(self.nodes + 1)]
+        self._ours = [ours for ours, _ in pairs]
+        theirs = [self._keep(end.detach()) for _, end in pairs]
+        self.fds = [theirs[0], self.memory_fd, payload_fd, *pipes, *theirs[1:]]
+        self.run = Channel(self._ours[0])
+        self.controls = [Channel(sock) for sock in self._ours[1:]]
+        if transport == "gloo":
+            self.folder = tempfile.mkdtemp(prefix="ddl_lab_")  # mode 0700
+
+    def _keep(self, fd: int) -> int:
+        self._opened.append(fd)
+        return fd
+
+    def sent(self) -> None:
+        """The workers have their copies: keep only what the supervisor reads."""
+        for fd in set(self._opened) - set(self.inboxes):
+            os.close(fd)
+        self._opened = list(self.inboxes)
+
+    def close(self) -> None:
+        """Close everything; the fork server ends what is still alive."""
+        for sock in self._ours:
+            sock.close()
+        for fd in self._opened:
+            os.close(fd)
+        self._opened = []
+        if self._shown is not None:
+            self._shown.close()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _allow_files(count: int) -> None:
+    """Raise this process's own limit on open files where it is too low (256 on macOS)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count + 256:
+        wanted = count + 256 if hard == resource.RLIM_INFINITY else min(hard, count + 256)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))

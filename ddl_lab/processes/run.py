@@ -1,0 +1,151 @@
+"""``run`` and ``start``: real processes, watched from a thread, ended in every case."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..capture import freeze, thaw_result
+from ..checks import check_args, check_nodes, check_worker
+from ..cluster import Cluster
+from ..history import History
+from ..progress import Progress
+from .board import MAX_RANKS
+from .supervisor import Supervisor
+
+TRANSPORTS = ("shm", "gloo")
+
+
+def run(
+    worker: Callable[..., Any],
+    nodes: int,
+    *,
+    device: str = "cpu",
+    transport: str = "auto",
+    cluster: Cluster | None = None,
+    timeout_s: float | None = None,
+    args: Sequence[Any] = (),
+    progress: bool = True,
+) -> History:
+    """Run ``worker(node, *args)`` in ``nodes`` operating-system processes and wait for all.
+
+    ``transport``: "shm" (shared memory; what "auto" takes) or "gloo". Every rank starts fresh, with its own copy
+    of what the worker captures, one torch thread, and global random states seeded by its rank.
+
+    Raises ``ValueError`` or ``TypeError`` for bad arguments before anything starts; a ``LabError``
+    (``WorkerError``, ``DeadlockError``, ``CollectiveMismatch``, ``StoppedRun``) with the history so far;
+    ``KeyboardInterrupt`` with ``.history`` after Ctrl-C or Stop, when all processes have ended.
+    """
+    started = start(
+        worker, nodes, device=device, transport=transport, cluster=cluster,
+        timeout_s=timeout_s, args=args, progress=progress,
+    )  # fmt: skip
+    try:
+        return started.wait()
+    except BaseException:  # also an interrupt that came before the wait began
+        started.stop()
+        raise
+
+
+def start(
+    worker: Callable[..., Any],
+    nodes: int,
+    *,
+    device: str = "cpu",
+    transport: str = "auto",
+    cluster: Cluster | None = None,
+    timeout_s: float | None = None,
+    args: Sequence[Any] = (),
+    progress: bool = True,
+) -> Run:
+    """As ``run``, but return at once: the ``Run``'s ``history`` grows, ``wait`` and ``stop`` end it."""
+    check_nodes(nodes, MAX_RANKS)
+    check_args(args)
+    check_worker(worker, args)
+    if device != "cpu":
+        raise ValueError(f"device={device!r}: processes run on 'cpu'.")
+    if transport not in ("auto", *TRANSPORTS):
+        raise ValueError(
+            f"transport={transport!r}: choose 'auto', {', '.join(map(repr, TRANSPORTS))}."
+        )
+    if cluster is not None:
+        raise ValueError("cluster=…: real processes are not paced; simulate() takes a cluster.")
+    if timeout_s is not None and not timeout_s > 0:
+        raise ValueError(
+            f"timeout_s={timeout_s!r}: it takes seconds above 0, or None for no limit."
+        )
+    transport = "shm" if transport == "auto" else transport
+    return Run(freeze(worker, tuple(args)), nodes, transport, timeout_s, progress)
+
+
+class Run:
+    """A run that goes on in the background. Its processes end with it, or with this process."""
+
+    def __init__(
+        self, payload: bytes, nodes: int, transport: str, timeout_s: float | None, progress: bool
+    ) -> None:
+        self._progress = Progress(nodes) if progress else None
+        self._supervisor = Supervisor(payload, nodes, transport, timeout_s)
+        try:
+            self._supervisor.start()
+        except BaseException:  # an interrupt while the thread starts: it runs all the same
+            self._supervisor.stop("interrupted")
+            raise
+
+    def __del__(self) -> None:
+        self._supervisor.stop("dropped: nobody holds this run any more", wait=False)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids by rank, once the workers have been forked."""
+        return list(self._supervisor.pids)
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended and its processes are gone."""
+        return self._supervisor.done.is_set()
+
+    @property
+    def history(self) -> History:
+        """What has been recorded so far."""
+        run = self._supervisor
+        arrived = {rank: thaw_result(data) for rank, data in dict(run.results).items()}
+        results = [arrived.get(rank) for rank in range(run.nodes)]
+        about = {"engine": "processes", "transport": run.transport}
+        return History("wall", run.recorders, results, dict(run.finished), about, run.startup_s)
+
+    def wait(self) -> History:
+        """Wait for the end, showing progress and what workers print; raises what ``run`` raises."""
+        run = self._supervisor
+        try:
+            while not run.done.wait(0.05):
+                self._show()
+        except KeyboardInterrupt as interrupt:
+            run.stop("interrupted")
+            interrupt.history = self.history  # type: ignore[attr-defined]
+            raise
+        finally:
+            self._show()
+        if run.error is not None:
+            run.error.history = self.history
+            raise run.error from None
+        history = self.history
+        if self._progress:
+            self._progress.close(history)
+        return history
+
+    def stop(self) -> None:
+        """End all processes now and wait until they are gone; ``wait`` then raises ``StoppedRun``."""
+        self._supervisor.stop("stopped by Run.stop()")
+
+    def _show(self) -> None:
+        run = self._supervisor
+        while run.printed:
+            rank, stream, text = run.printed.popleft()
+            lines = "".join(f"[rank {rank}] {line}\n" for line in text.splitlines())
+            print(lines, end="", file=getattr(sys, stream), flush=True)
+        if self._progress and run.origin is not None and not run.done.is_set():
+            elapsed = time.monotonic() - run.origin
+            self._progress.update(run.recorders, elapsed, len(run.finished))

@@ -1,0 +1,280 @@
+"""Transport ``shm``: tensors move through memory that all ranks of the run have mapped.
+
+Each rank owns a region: a table of its groups' areas, an outbox for messages, and an area a group. An area has
+two slots, used in turn, in which the rank lays its input, and a place for the chunk it reduces.
+
+All-reduce, block by block: lay the block in the slot; meet; reduce your own chunk over all slots in rank order;
+meet; copy the chunks of the others. A slot is written again two blocks later, when a meeting has shown that all
+have read it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import torch
+from torch import Tensor
+
+from ..collectives import even_chunks
+from ..port import Collective, Group, reduce_in_rank_order
+from .board import Board, Slot
+from .endpoint import Endpoint, Incoming, Outgoing, nbytes
+from .wire import PIECE, Inbox, Record
+
+SLOT = 2**20  # bytes of a collective's block: small enough to stay in a core's cache
+_SMALL = 2**14  # bytes up to which every rank reduces everything itself: one meeting instead of two
+_OUTBOX = 2**22
+_PIECE = 2**19  # a larger message moves in pieces of this size, once it is asked for
+_READY = 3 * 2**20  # room for messages laid ready before they are asked for
+_TABLE = 1024
+_AREA = 3 * SLOT
+_ENTRY = struct.Struct("<QQ")
+MAX_GROUPS = 64
+REGION = _TABLE + _OUTBOX + MAX_GROUPS * _AREA  # mostly never touched, and takes no memory then
+
+
+class Outbox:
+    """Room for messages in this rank's region: first fit, freed in any order."""
+
+    def __init__(self, start: int, size: int) -> None:
+        self._free = [(start, start + size)]
+
+    def take(self, size: int) -> int | None:
+        """The offset of ``size`` bytes, aligned to 64, or None where there is no such room now."""
+        need = max(64, -(-size // 64) * 64)
+        for i, (start, end) in enumerate(self._free):
+            if end - start >= need:
+                self._free[i] = (start + need, end)
+                return start
+        return None
+
+    def give(self, offset: int, size: int) -> None:
+        """Give room back."""
+        end = offset + max(64, -(-size // 64) * 64)
+        merged: list[tuple[int, int]] = []
+        for start, stop in sorted([*self._free, (offset, end)]):
+            if merged and merged[-1][1] == start:
+                merged[-1] = (merged[-1][0], stop)
+            elif stop > start:
+                merged.append((start, stop))
+        self._free = merged
+
+
+class _Area:
+    """One group's shared areas as seen from this rank, by the member's rank in the group."""
+
+    def __init__(self, slots: list[list[Tensor]], results: list[Tensor]) -> None:
+        self._slots, self.results = slots, results
+        self._turn = 0
+
+    def next_slots(self) -> list[Tensor]:
+        """The slots for the next block, of all members."""
+        self._turn ^= 1
+        return self._slots[self._turn]
+
+
+class ShmEndpoint(Endpoint):
+    """A rank whose tensors move through shared memory."""
+
+    def __init__(
+        self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board, memory: Tensor
+    ) -> None:
+        super().__init__(rank, nodes, inbox, slot, board)
+        self._memory = memory
+        self._base = Board.size(nodes)
+        outbox = self._region(rank) + _TABLE
+        self._ready_room = Outbox(outbox, _READY)
+        self._piece_room = Outbox(outbox + _READY, _OUTBOX - _READY)
+        self._wanted: list[Outgoing] = []  # large messages of which the receiver has asked for more
+        self._areas: dict[int, _Area] = {}
+
+    @staticmethod
+    def size(nodes: int) -> int:
+        """Bytes of shared memory for ``nodes`` ranks, the board included."""
+        return Board.size(nodes) + nodes * REGION
+
+    def _region(self, rank: int) -> int:
+        return self._base + rank * REGION
+
+    # messages
+
+    def _lay_ready(self, message: Outgoing) -> Record:
+        size = nbytes(message.data)
+        offset = self._ready_room.take(size) if size <= _PIECE else None
+        if offset is None:
+            return message.offer
+        self._bytes(offset, size).copy_(message.data.view(torch.uint8))
+        message.loaded, message.ready = size, True
+        message.blocks.append((offset, size))
+        return message.offer._replace(offset=offset, size=size)
+
+    def _on_room(self, record: Record) -> None:
+        message = self._outgoing[record.number]
+        if message.loaded:
+            self._piece_room.give(*message.blocks.popleft())
+        if message not in self._wanted:
+            self._wanted.append(message)
+        self._lay_pieces()
+
+    def _lay_pieces(self) -> None:
+        """Lay the next pieces of the messages that are asked for, two of each at most, while there is room."""
+        for message in list(self._wanted):
+            data = message.data.view(torch.uint8)
+            while message.loaded < data.numel() and len(message.blocks) < 2:
+                size = min(_PIECE, data.numel() - message.loaded)
+                offset = self._piece_room.take(size)
+                if offset is None:
+                    return
+                piece = data[message.loaded : message.loaded + size]
+                self._bytes(offset, size).copy_(piece)
+                message.loaded += size
+                message.blocks.append((offset, size))
+                record = Record(
+                    PIECE, 0, self.rank, number=message.number, offset=offset, size=size
+                )
+                self._post(message.dst, record)
+            self._wanted.remove(message)
+
+    def _settled(self, message: Outgoing) -> None:
+        room = self._ready_room if message.ready else self._piece_room
+        for block in message.blocks:
+            room.give(*block)
+        self._lay_pieces()
+
+    def _fetch(self, message: Incoming, piece: Record) -> int:
+        assert message.target is not None
+        target = message.target.view(torch.uint8)
+        source = self._bytes(piece.offset, piece.size)
+        target[message.fetched : message.fetched + piece.size].copy_(source)
+        return piece.size
+
+    def _bytes(self, offset: int, count: int) -> Tensor:
+        return self._memory[offset : offset + count]
+
+    # collectives
+
+    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        return getattr(self, f"_{work.name}")(group, work), self.now()
+
+    def _open(self, group: Group, call: str) -> tuple[_Area, float]:
+        """This group's areas; at its first collective every member makes its own and they meet."""
+        area = self._areas.get(group.key)
+        if area is not None:
+            return area, -1.0
+        self._claim(group.key)
+        last = self._meet(group, call)
+        slots: list[list[Tensor]] = [[], []]
+        results = []
+        for rank in group.ranks:
+            at = self._find(rank, group.key)
+            slots[0].append(self._bytes(at, SLOT))
+            slots[1].append(self._bytes(at + SLOT, SLOT))
+            results.append(self._bytes(at + 2 * SLOT, SLOT))
+        self._areas[group.key] = area = _Area(slots, results)
+        return area, last
+
+    def _claim(self, key: int) -> None:
+        index = len(self._areas)
+        if index == MAX_GROUPS:
+            raise ValueError(
+                f"a rank can be in {MAX_GROUPS} groups with collectives; this is one more."
+            )
+        at = self._region(self.rank) + index * _ENTRY.size
+        offset = self._region(self.rank) + _TABLE + _OUTBOX + index * _AREA
+        entry = torch.frombuffer(bytearray(_ENTRY.pack(key + 1, offset)), dtype=torch.uint8)
+        self._bytes(at, _ENTRY.size).copy_(entry)
+
+    def _find(self, rank: int, key: int) -> int:
+        table = bytes(self._bytes(self._region(rank), _TABLE).numpy())
+        return next(offset for known, offset in _ENTRY.iter_unpack(table) if known == key + 1)
+
+    def _begin(self, group: Group, work: Collective, area: _Area, last: float) -> float:
+        """The meeting of a block; of several in one collective the first tells when the last rank came."""
+        met = self._meet(group, work.call)
+        return met if last < 0 else last
+
+    def _barrier(self, group: Group, work: Collective) -> float:
+        return self._meet(group, work.call)
+
+    def _all_reduce(self, group: Group, work: Collective) -> float:
+        area, last = self._open(group, work.call)
+        size = work.own.element_size()
+        if work.own.numel() * size <= _SMALL:
+            return self._all_reduce_small(group, work, area, last)
+        for block in work.own.split(SLOT // size):
+            last = self._all_reduce_block(group, work, area, block, last)
+        return last
+
+    def _all_reduce_small(self, group: Group, work: Collective, area: _Area, last: float) -> float:
+        slots = [_typed(slot, work.own, work.own.numel()) for slot in area.next_slots()]
+        slots[group.me].copy_(work.own)
+        last = self._begin(group, work, area, last)
+        reduce_in_rank_order(work.own, slots, work.op)
+        return last
+
+    def _all_reduce_block(
+        self, group: Group, work: Collective, area: _Area, block: Tensor, last: float
+    ) -> float:
+        me, count = group.me, block.numel()
+        slots = [_typed(slot, block, count) for slot in area.next_slots()]
+        pieces = block.split(list(even_chunks(count, len(slots))))
+        start = sum(p.numel() for p in pieces[:me])
+        end = start + pieces[me].numel()
+        slots[me][:start].copy_(block[:start])
+        slots[me][end:].copy_(block[end:])
+        last = self._begin(group, work, area, last)
+        parts = [pieces[me] if i == me else slot[start:end] for i, slot in enumerate(slots)]
+        mine = _typed(area.results[me], block, end - start)
+        pieces[me].copy_(reduce_in_rank_order(mine, parts, work.op))
+        self._meet(group, work.call)
+        for i, piece in enumerate(pieces):
+            if i != me:
+                piece.copy_(_typed(area.results[i], block, piece.numel()))
+        return last
+
+    def _broadcast(self, group: Group, work: Collective) -> float:
+        area, last = self._open(group, work.call)
+        for block in work.own.split(SLOT // work.own.element_size()) or (work.own,):
+            source = _typed(area.next_slots()[work.src], block, block.numel())
+            if group.me == work.src:
+                source.copy_(block)
+            last = self._begin(group, work, area, last)
+            if group.me != work.src:
+                block.copy_(source)
+        return last
+
+    def _reduce_scatter(self, group: Group, work: Collective) -> float:
+        area, last = self._open(group, work.call)
+        step = max(1, SLOT // work.own.element_size() // len(work.chunks))
+        chunks = work.full.split(list(work.chunks))
+        for low in range(0, max(1, *work.chunks), step):
+            slots = area.next_slots()
+            mine = _typed(slots[group.me], work.own, step * len(chunks))
+            for i, chunk in enumerate(chunks):
+                piece = chunk[low : low + step]
+                mine[i * step : i * step + piece.numel()].copy_(piece)
+            last = self._begin(group, work, area, last)
+            out = work.own[low : low + step]
+            at = group.me * step
+            parts = [_typed(s, out, step * len(chunks))[at : at + out.numel()] for s in slots]
+            reduce_in_rank_order(out, parts, work.op)
+        return last
+
+    def _all_gather(self, group: Group, work: Collective) -> float:
+        area, last = self._open(group, work.call)
+        step = SLOT // work.own.element_size()
+        targets = work.full.split(list(work.chunks))
+        for low in range(0, max(1, *work.chunks), step):
+            slots = area.next_slots()
+            mine = work.own[low : low + step]
+            _typed(slots[group.me], mine, mine.numel()).copy_(mine)
+            last = self._begin(group, work, area, last)
+            for slot, target in zip(slots, targets, strict=True):
+                piece = target[low : low + step]
+                piece.copy_(_typed(slot, piece, piece.numel()))
+        return last
+
+
+def _typed(slot: Tensor, like: Tensor, count: int) -> Tensor:
+    """The first ``count`` elements of a slot's bytes, as ``like``'s type."""
+    return slot[: count * like.element_size()].view(like.dtype)

@@ -1,0 +1,268 @@
+"""The supervisor of one run: a thread that hears its workers, finds deadlocks, and ends them in every case."""
+
+from __future__ import annotations
+
+import functools
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from ..errors import (
+    Failure,
+    LabError,
+    StoppedRun,
+    WorkerError,
+    deadlock_error,
+    hopeless,
+    worker_error,
+)
+from ..recorder import Recorder
+from .board import BLOCKED, RETURNED, Status
+from .client import SERVER
+from .resources import Resources
+from .wire import waiting_bytes
+
+_SCAN_S = 0.1  # how often the board is read
+_GRACE_S = 0.3  # how long a stopped worker may take to send its last records
+_GONE_S = 10.0  # how long a killed process may take to be gone
+
+
+class Supervisor(threading.Thread):
+    """Launches a run's workers and follows them to their end; ``done`` is set when all are gone."""
+
+    def __init__(self, payload: bytes, nodes: int, transport: str, limit_s: float | None) -> None:
+        super().__init__(daemon=True, name="ddl_lab run")
+        self.nodes, self.transport, self.limit_s = nodes, transport, limit_s
+        self.recorders = [Recorder() for _ in range(nodes)]
+        self.results: dict[int, bytes] = {}
+        self.finished: dict[int, float] = {}
+        self.printed: deque[tuple[int, str, str]] = deque()
+        self.pids: list[int] = []
+        self.error: LabError | None = None
+        self.origin: float | None = None  # time.monotonic of the common start
+        self.startup_s = 0.0
+        self.done = threading.Event()
+        self._failures: list[tuple[float, int, Failure]] = []
+        self._exits: dict[int, int] = {}
+        self._died: int | None = None
+        self._ready = 0
+        self._stop_reason: str | None = None
+        self._seen: list[Status] = []
+        self._called = time.monotonic()
+        self._payload = payload
+        self._bell, self._bell_end = socket.socketpair()
+        self._bell_lock = threading.Lock()
+
+    def _spec(self) -> dict[str, Any]:
+        return {
+            "nodes": self.nodes,
+            "transport": self.transport,
+            # looking before sleeping pays with a core a rank; gloo's own threads need theirs
+            "spin": self.transport == "shm" and self.nodes <= available_cores(),
+            "folder": self._resources.folder,
+            "environ": dict(os.environ),
+            "path": list(sys.path),
+            "cwd": os.getcwd(),
+        }
+
+    def stop(self, reason: str, wait: bool = True) -> None:
+        """End the run now, and (if told) wait until its processes are gone."""
+        with self._bell_lock:
+            if not self.done.is_set():
+                self._stop_reason = self._stop_reason or reason
+                self._bell.send(b"!")
+        if wait:
+            self.done.wait()
+
+    def run(self) -> None:
+        """The thread: launch, follow, end. All of it is here, where no Ctrl-C can cut it short."""
+        try:
+            self._resources = Resources(self.nodes, self.transport, self._payload)
+            try:
+                SERVER.launch(self._spec(), self._resources.fds)
+                self._resources.sent()
+                self._follow()
+            finally:
+                self._resources.close()
+        except LabError as error:
+            self.error = error
+        except Exception as error:  # noqa: BLE001  a thread's error reaches nobody unless it is kept
+            self.error = LabError(f"the run's supervisor failed: {type(error).__name__}: {error}")
+            self.error.__cause__ = error
+        finally:
+            with self._bell_lock:
+                self.done.set()
+                self._bell.close()
+                self._bell_end.close()
+
+    def _follow(self) -> None:
+        selector = selectors.DefaultSelector()
+        selector.register(self._resources.run, selectors.EVENT_READ, self._on_server)
+        selector.register(self._bell_end, selectors.EVENT_READ, lambda: self._bell_end.recv(64))
+        for rank, channel in enumerate(self._resources.controls):
+            hear = functools.partial(self._on_worker, rank, selector)
+            selector.register(channel, selectors.EVENT_READ, hear)
+        next_scan = time.monotonic() + _SCAN_S
+        with selector:
+            while not self._over():
+                self._hear(selector, max(0.0, next_scan - time.monotonic()))
+                if time.monotonic() >= next_scan:
+                    self._look_for_deadlock()
+                    next_scan = time.monotonic() + _SCAN_S
+            self._end_processes(selector)
+            self.error = self.error or self._verdict()
+
+    def _hear(self, selector: selectors.BaseSelector, timeout_s: float) -> None:
+        for key, _ in selector.select(timeout_s):
+            key.data()
+
+    def _over(self) -> bool:
+        if self.limit_s and time.monotonic() - self._called > self.limit_s:
+            self._stop_reason = self._stop_reason or self._slow_report()
+        crashed = any(rank not in self.finished for rank in self._exits)
+        ended = len(self.finished) == self.nodes
+        return bool(ended or crashed or self._failures or self._stop_reason or self.error)
+
+    def _on_server(self) -> None:
+        messages, is_open = self._resources.run.arrived()
+        for message in messages:
+            if message[0] == "pids":
+                self.pids = message[1]
+            elif message[0] == "exit":
+                self._exits[message[1]] = message[2]
+            else:
+                _, rank, why = message
+                self.error = LabError(f"process {rank} of {self.nodes} could not be forked: {why}")
+        if not is_open and len(self._exits) < self.nodes:
+            self.error = self.error or LabError(
+                "the fork server ended, and its workers with it; the next run starts a new one."
+            )
+
+    def _on_worker(self, rank: int, selector: selectors.BaseSelector) -> None:
+        channel = self._resources.controls[rank]
+        messages, is_open = channel.arrived()
+        for message in messages:
+            getattr(self, f"_on_{message[0]}")(rank, *message[1:])
+        if not is_open:
+            selector.unregister(channel)
+
+    def _on_ready(self, rank: int) -> None:
+        self._ready += 1
+        if self._ready == self.nodes:
+            self.origin = time.monotonic()
+            self.startup_s = self.origin - self._called
+            self._tell("go", self.origin)
+
+    def _on_packet(self, rank: int, packet: Any) -> None:
+        self.recorders[rank].absorb(packet)
+
+    def _on_print(self, rank: int, stream: str, text: str) -> None:
+        self.printed.append((rank, stream, text))
+
+    def _on_returned(self, rank: int, ended_s: float, data: bytes) -> None:
+        self.results[rank] = data
+        self.finished[rank] = ended_s
+
+    def _on_failed(self, rank: int, failure: Failure, when: float) -> None:
+        self._failures.append((when, rank, failure))
+
+    def _on_done(self, rank: int) -> None:
+        """All that this rank had to say has arrived."""
+
+    def _tell(self, *message: Any) -> None:
+        for channel in self._resources.controls:
+            try:
+                channel.send(*message)
+            except OSError:  # that rank is gone; its exit says why
+                continue
+
+    def _look_for_deadlock(self) -> None:
+        """All ranks asleep, with empty inboxes, unchanged since the last look: nobody will act again.
+
+        A rank asleep that needs one which has returned is as hopeless, whatever the others do.
+        """
+        board, inboxes = self._resources.board, self._resources.inboxes
+        before = self._seen
+        now = self._seen = [board.read(rank) for rank in range(self.nodes)]
+        quiet = [waiting_bytes(fd) == 0 for fd in inboxes]
+        if len(before) < self.nodes or self.origin is None:
+            return
+        same = [a.version == b.version for a, b in zip(before, now, strict=True)]
+        returned = [s.rank for s in before if s.state == RETURNED]
+        stuck = [s.wait for s in now if s.state == BLOCKED and quiet[s.rank] and same[s.rank]]
+        lost = any(hopeless(wait, returned) for wait in stuck)
+        if stuck and (lost or len(stuck) + len(returned) == self.nodes):
+            self.error = deadlock_error(stuck, returned)
+
+    def _slow_report(self) -> str:
+        seen = [self._resources.board.read(rank) for rank in range(self.nodes)]
+        busy = [s for s in seen if s.state not in (RETURNED, BLOCKED)]
+        lines = [f"not finished after timeout_s={self.limit_s:g}:"]
+        for s in seen:
+            since = max(0.0, time.monotonic() - s.since) if s.since else 0.0
+            doing = {BLOCKED: f"waits in {s.wait.call}", RETURNED: "has returned"}.get(
+                s.state, "computes and does not call the node"
+            )
+            lines.append(f"  rank {s.rank} {doing} ({since:.1f} s)")
+        if busy:
+            lines.append(f"  The others wait for rank {busy[0].rank}." if len(busy) == 1 else "")
+        return "\n".join(filter(None, lines))
+
+    def _verdict(self) -> LabError | None:
+        """The error that the end of this run means: the earliest failure, a death, a stop, or none."""
+        if self._failures:
+            _, rank, failure = min(self._failures, key=lambda f: f[:2])
+            return worker_error(rank, failure)
+        for rank, code in sorted(self._exits.items()):
+            if rank not in self.finished and code != 0 or self._died == rank:
+                return WorkerError(f"rank {rank} {_death(code)}", rank, "")
+        return StoppedRun(self._stop_reason) if self._stop_reason else None
+
+    def _end_processes(self, selector: selectors.BaseSelector) -> None:
+        """Let all ranks send their last records, then end them and see them gone."""
+        unfinished = [r for r in self._exits if r not in self.finished]
+        self._died = unfinished[0] if unfinished else None
+        self._tell("stop")
+        began = time.monotonic()
+        killed = False
+        while len(self._exits) < self.nodes and time.monotonic() < began + _GONE_S:
+            if not killed and time.monotonic() > began + _GRACE_S:
+                killed = self._order(signal.SIGKILL)
+            self._hear(selector, 0.02)
+            if SERVER.pid is None:  # then the kernel has ended the workers with it
+                break
+
+    def _order(self, number: int) -> bool:
+        try:
+            self._resources.run.send(None, number)
+        except OSError:  # no server: its workers died with it
+            return True
+        return True
+
+
+def _death(code: int) -> str:
+    """How a process that said nothing ended."""
+    if code >= 0:
+        return (
+            f"ended its process with exit code {code}: a worker returns, it does not call os._exit."
+        )
+    name = signal.Signals(-code).name
+    hint = {
+        "SIGKILL": " (by hand, or because the machine ran out of memory)",
+        "SIGSEGV": " (it used memory that is not its own)",
+        "SIGBUS": " (shared memory or a mapped file ran out of room)",
+    }.get(name, "")
+    return f"was killed by {name}{hint}."
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,95 @@
+"""Control messages between ranks: fixed-size records through one pipe a rank, its inbox.
+
+A record tells that something happened (a message is ready, a rank has entered a collective); the tensors
+themselves move by a transport. Reading a record also orders memory: what its writer stored in shared memory
+before is visible to its reader, on every processor, because both pass through the kernel.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import select
+import struct
+import termios
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+OFFER, TAKEN, PIECE, ROOM, ENTER, RELEASE = range(1, 7)
+
+_RECORD = struct.Struct("<BBHIQIiQQddQ")
+BYTES = _RECORD.size  # 64 bytes: below PIPE_BUF, so writes from several ranks never mix
+_SPIN_S = 200e-6  # an idle virtual core takes 50 µs to wake: looking that long first is faster
+
+
+class Record(NamedTuple):
+    """One control message. ``sender`` is a rank of the run; unused fields are 0."""
+
+    kind: int
+    dtype: int = 0
+    sender: int = 0
+    group: int = 0
+    number: int = 0  # of the message by its sender, or of the barrier in its group
+    check: int = 0  # checksum of a collective's call
+    tag: int = 0
+    offset: int = 0  # where in the sender's shared memory
+    size: int = 0  # bytes there
+    time_a: float = 0.0
+    time_b: float = 0.0
+    total: int = 0  # elements of the whole message
+
+
+class Inbox:
+    """The reading end of this rank's pipe and the writing ends of all ranks'.
+
+    ``spin``: look for a moment before sleeping, which pays where every rank has a core of its own.
+    """
+
+    def __init__(self, read_fd: int, write_fds: list[int], spin: bool) -> None:
+        self._fd, self._peers = read_fd, write_fds
+        for fd in (read_fd, *write_fds):
+            os.set_blocking(fd, False)
+        self._poll = select.poll()
+        self._poll.register(read_fd, select.POLLIN)
+        self.spins = spin
+        self._spin_s = _SPIN_S if spin else 0.0
+
+    def post(self, rank: int, record: Record, while_full: Callable[[], None]) -> None:
+        """Write to ``rank``'s inbox; ``while_full`` is called as long as the pipe has no room."""
+        data = _RECORD.pack(*record)
+        while True:
+            try:
+                os.write(self._peers[rank], data)
+                return
+            except BlockingIOError:
+                while_full()
+
+    def take(self) -> Iterator[Record]:
+        """The records that are here now; never blocks."""
+        try:
+            data = os.read(self._fd, 64 * BYTES)
+        except BlockingIOError:
+            return
+        for record in _RECORD.iter_unpack(data):
+            yield Record(*record)
+
+    def look(self) -> bool:
+        """Whether a record is here, looking for a moment where that is cheaper than to sleep."""
+        end = time.perf_counter() + self._spin_s
+        while not self._poll.poll(0):
+            if time.perf_counter() >= end:
+                return False
+        return True
+
+    def sleep(self, timeout_s: float | None = None) -> None:
+        """Block until a record is here. The record stays in the pipe, for a supervisor to see."""
+        self._poll.poll(None if timeout_s is None else timeout_s * 1000)
+
+
+def waiting_bytes(read_fd: int) -> int:
+    """Bytes in a pipe: how a supervisor sees that a sleeping rank has been called."""
+    count = array.array("i", [0])
+    fcntl.ioctl(read_fd, termios.FIONREAD, count)
+    return count[0]
