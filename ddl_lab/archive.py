@@ -64,9 +64,7 @@ def _decode(node: dict[str, Any], arrays: Any) -> Any:
     return items if "list" in node else tuple(items)
 
 
-def write(
-    path: Path, about: dict[str, Any], packets: Sequence[Packet], results: Sequence[Any]
-) -> Path:
+def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results: Sequence[Any]) -> Path:
     """Write a history; the file appears whole or not at all. Warns of results that can't be kept."""
     path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
     arrays: dict[str, np.ndarray[Any, Any]] = {}
@@ -79,9 +77,7 @@ def write(
             arrays[f"metrics_{rank}_{k}"] = np.frombuffer(rows, np.uint8)
         counts = [packet.bytes_sent, packet.messages_sent]
         names = [list(n) for n in packet.metrics]
-        nodes.append(
-            {"names": names, "labels": packet.labels, "counts": counts, "last": packet.last}
-        )
+        nodes.append({"names": names, "labels": packet.labels, "counts": counts, "last": packet.last})
     meta = about | {"format": FORMAT, "nodes": nodes, "results": kept}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     _write_whole(path, arrays)

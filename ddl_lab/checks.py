@@ -8,7 +8,7 @@ from typing import Any
 
 
 def check_nodes(nodes: Any, most: int) -> int:
-    """Return ``nodes``; raise ``TypeError`` unless it is a whole number, ``ValueError`` outside 1 to ``most``."""
+    """Return ``nodes``; ``TypeError`` unless it is a whole number, ``ValueError`` outside 1 to ``most``."""
     wanted = f"nodes must be a whole number from 1 to {most:,}"
     if isinstance(nodes, bool) or not hasattr(nodes, "__index__"):
         raise TypeError(f"{wanted}, got {nodes!r:.40}: try nodes=4.")

@@ -104,6 +104,4 @@ class Cluster:
 
     def collective_s(self, work: Work) -> float:
         """Seconds of a collective after its last node has entered."""
-        return collectives.seconds(
-            self.algorithm, work, self.latency_s, self.bandwidth_bytes_per_s
-        )
+        return collectives.seconds(self.algorithm, work, self.latency_s, self.bandwidth_bytes_per_s)

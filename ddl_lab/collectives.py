@@ -103,9 +103,7 @@ def traffic(algorithm: str, work: Work, rank: int) -> tuple[int, int]:
     n = len(work.chunks)
     if n == 1:
         return 0, 0
-    return {"ring": _ring_traffic, "direct": _direct_traffic, "tree": _tree_traffic}[algorithm](
-        work, rank, n
-    )
+    return {"ring": _ring_traffic, "direct": _direct_traffic, "tree": _tree_traffic}[algorithm](work, rank, n)
 
 
 def _ring_traffic(work: Work, rank: int, n: int) -> tuple[int, int]:

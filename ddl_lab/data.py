@@ -126,8 +126,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     found = hashlib.sha256(content).hexdigest()
     if found != DIGITS_SHA256:
         raise DataError(
-            f"{path} is damaged: {len(content)} bytes with SHA-256 {found}, "
-            f"expected {DIGITS_SHA256}: {mend}"
+            f"{path} is damaged: {len(content)} bytes with SHA-256 {found}, expected {DIGITS_SHA256}: {mend}"
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return arrays["images"], arrays["labels"]

@@ -94,9 +94,7 @@ class History:
                 part.insert(0, "rank", rank)
                 parts.append(part)
         if not parts:
-            return pd.DataFrame({"rank": [], "time_s": [], "step": []}).astype(
-                {"rank": int, "step": int}
-            )
+            return pd.DataFrame({"rank": [], "time_s": [], "step": []}).astype({"rank": int, "step": int})
         table = pd.concat(parts, ignore_index=True).sort_values(["rank", "step"], ignore_index=True)
         names = [c for c in table.columns if c not in ("rank", "time_s", "step")]
         return table[["rank", "time_s", "step", *names]]

@@ -1,7 +1,7 @@
-"""The greenlets of a simulation and the hub that resumes them in the order of virtual time.
+"""The greenlets of a simulation, and the hub that resumes them in the order of virtual time.
 
-A node runs ahead on its own clock until it must wait; then the hub takes the next event. Nothing that happens at
-an earlier time can come from a node that is ahead, so every node sees the network as it is at its own time.
+A node runs ahead on its own clock until it must wait; then the hub takes the next event. What a
+node does can only matter to others at its own time or later, so running ahead changes nothing.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import contextvars
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
-import torch
 from greenlet import GreenletExit, getcurrent, greenlet
-from torch import Tensor
 
 from .capture import freeze_result, is_plain, thaw, thaw_result
 from .cluster import Cluster
@@ -23,76 +21,22 @@ from .context import NodeContext
 from .errors import LabError, failure_of, mismatch_error, worker_error
 from .history import History
 from .meetings import Meeting
-from .network import END, POLL, WAKE, Events, Network
+from .network import END, WAKE, Events, Network
 from .node import Node
 from .port import Collective, Group, Ticket
 from .recorder import Recorder
+from .virtual_port import VirtualPort
 from .waits import Waits
-
-POLL_S = 1e-6  # what a look at an unfinished message costs, so that a loop of looks ends
-
-
-class VirtualPort:
-    """One node's ``Port`` on virtual time, and its greenlet."""
-
-    device = torch.device("cpu")
-
-    def __init__(self, rank: int, hub: Hub) -> None:
-        self.rank = rank
-        self.algorithm = hub.cluster.algorithm
-        self.time = 0.0  # this node's clock: at or ahead of the hub's
-        self.greenlet: greenlet | None = None
-        self.context = NodeContext(rank)
-        self._hub = hub
-
-    def now(self) -> float:
-        return self.time
-
-    def computed(self, started: float, unit: str, amount: float) -> float:
-        self.time = started + self._hub.cluster.compute_s(self.rank, unit, amount)
-        return self.time
-
-    def send(
-        self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool
-    ) -> None:
-        payload = tensor.clone() if snapshot else tensor
-        self._hub.network.send(self.rank, dst, (group.key, tag), payload, ticket)
-
-    def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
-        self._hub.network.receive(self.rank, (group.key, tag), tensor, ticket)
-
-    def wait(self, ticket: Ticket) -> None:
-        if not ticket.done:
-            self._hub.block(self, ticket)
-        if ticket.ended > self.time:
-            self.time = ticket.ended
-        if ticket.refused is not None:
-            raise ticket.refused
-
-    def poll(self, ticket: Ticket) -> bool:
-        if not ticket.done:
-            self._hub.events.at(self.time, POLL, self.rank, self._hub.resume, self)
-            self._hub.switch()  # to all that happens until this node's time
-        if not ticket.done:
-            self.time += POLL_S
-        elif ticket.refused is not None:
-            raise ticket.refused
-        return ticket.done
-
-    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
-        meeting = self._hub.meet(self, group, work)
-        self._hub.block(self, meeting)
-        self.time = meeting.ends
-        return meeting.latest, meeting.ends
 
 
 class Hub:
-    """Runs the nodes of one simulation, in ``run`` and ``close``; whoever calls these is the hub."""
+    """Runs the nodes of one simulation in ``run`` and ``close``; whoever calls these is the hub."""
 
     def __init__(self, frozen: bytes, nodes: int, cluster: Cluster) -> None:
         self.cluster, self.events, self.waits = cluster, Events(), Waits()
         self.network = Network(cluster, nodes, self.events, self._settled, self._doubt)
-        self.history = History("virtual", [Recorder() for _ in range(nodes)], [None] * nodes)
+        recorders = [Recorder() for _ in range(nodes)]
+        self.history = History("virtual", recorders, [None] * nodes, about={"engine": "simulate"})
         self._frozen, self._ranks = frozen, tuple(range(nodes))
         self._ports = [VirtualPort(rank, self) for rank in range(nodes)]
         self._meetings: dict[tuple[int, int], Meeting] = {}  # by group and its count of collectives
@@ -103,7 +47,7 @@ class Hub:
             self.events.at(0.0, WAKE, port.rank, self._start, port)
 
     def run(self, budget_s: float | None) -> bool:
-        """Let events happen for ``budget_s`` wall seconds, None: to the end; whether that is reached."""
+        """Let events happen for ``budget_s`` wall seconds (None: all); whether the end is reached."""
         until = float("inf") if budget_s is None else time.perf_counter() + budget_s
         with self._at_home():
             more = self.events.run(until)
@@ -113,18 +57,24 @@ class Hub:
         return finished
 
     def close(self) -> None:
-        """End all nodes where they stand. Their ``finally`` blocks run; what these raise is lost."""
+        """End all nodes where they stand; their ``finally`` blocks run, what those raise is lost."""
         self._closing = True
+        stop = None
         with self._at_home():
             for port in self._ports:
-                self._end(port)
+                try:
+                    self._end(port)
+                except KeyboardInterrupt as interrupt:  # the others must end all the same
+                    stop = interrupt
         self.events.clear()
         self.network.clear()
         self._meetings.clear()
+        if stop is not None:
+            raise stop
 
     @contextmanager
     def _at_home(self) -> Iterator[None]:
-        """Nodes return to here, and the caller finds torch's and Python's global states as they were."""
+        """Nodes come back to here, and the caller finds the global states as they were."""
         self._home = getcurrent()
         for port in self._ports:
             if port.greenlet is not None:
@@ -139,11 +89,16 @@ class Hub:
             outer.enter()
 
     def _end(self, port: VirtualPort) -> None:
-        if port.greenlet is not None:
-            self._enter(port)
-            with suppress(Exception):
-                port.greenlet.throw(GreenletExit)
-            port.greenlet = None
+        node, port.greenlet = port.greenlet, None
+        if node is None:
+            return
+        self._enter(port)
+        try:
+            node.throw(GreenletExit)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # by a ``finally`` of the worker: real nodes are killed without a word
+            pass
 
     # Switching: ``block`` and ``switch`` are called in a node's greenlet, ``resume`` in the hub's.
 
@@ -157,30 +112,29 @@ class Hub:
 
     def switch(self) -> None:
         """Let the hub go on."""
-        if self._closing:  # a worker that caught its end and calls again
+        if self._closing:  # a worker caught its end and calls again
             raise GreenletExit
         self._home.switch()
 
     def resume(self, port: VirtualPort) -> None:
         """Run a node until it waits or ends."""
-        self._enter(port)
-        assert port.greenlet is not None
+        if port is not self._inside:
+            self._enter(port)
         port.greenlet.switch()
 
     def _enter(self, port: VirtualPort) -> None:
         """Put a node's global states in force."""
-        if port is not self._inside:
-            if self._inside is not None:
-                self._inside.context.leave()
-            self._inside = port
-            port.context.enter()
+        if self._inside is not None:
+            self._inside.context.leave()
+        self._inside = port
+        port.context.enter()
 
     def _settled(self, rank: int, ticket: Ticket) -> None:
         if self.waits.on.get(rank) is ticket:
             self.resume(self._ports[rank])
 
     def meet(self, port: VirtualPort, group: Group, work: Collective) -> Meeting:
-        """Enter a collective. The last to come does the arithmetic for all."""
+        """Enter a collective; who comes last does the arithmetic for all."""
         place = (group.key, group.calls)
         meeting = self._meetings.get(place)
         if meeting is None:
@@ -205,7 +159,7 @@ class Hub:
 
     def _start(self, port: VirtualPort) -> None:
         port.greenlet = greenlet(self._live, self._home)
-        port.greenlet.gr_context = contextvars.copy_context()  # where a notebook's prints go to
+        port.greenlet.gr_context = contextvars.copy_context()  # tells a notebook which cell prints
         self._enter(port)
         port.greenlet.switch(port)
 
@@ -227,16 +181,16 @@ class Hub:
         return result if is_plain(result) else thaw_result(freeze_result(result, port.rank))
 
     def _returned(self, port: VirtualPort) -> None:
-        port.greenlet = None
+        port.greenlet, port.context = None, NodeContext(port.rank)  # the old one's states may go
         self.history.finished_s[port.rank] = port.time
         self.network.close(port.rank)
         self.waits.returned.add(port.rank)
         if len(self.waits.returned) == len(self._ports):
-            self.events.clear()  # messages that nobody takes
+            self.events.clear()  # what is still on its way, nobody takes
         for rank in tuple(self.waits.on):
             self._doubt(rank)
 
-    # Ends. They wait for their time, so that the earliest in virtual time is the one that is told.
+    # Ends. They wait for their time, so that the one that is told is the first in virtual time.
 
     def _fail(self, at: float, rank: int, error: LabError) -> None:
         self.events.at(at, END, rank, self._raise, error)
@@ -245,12 +199,12 @@ class Hub:
         raise error
 
     def _doubt(self, rank: int) -> None:
-        """Look at this node's wait once all is in that comes at its time."""
+        """Look at the wait of ``rank`` once all is in that comes at its time."""
         if self.waits.suspect(rank):
             at = max(self.events.now, self._ports[rank].time)
             self.events.at(at, END, rank, self._check, self._ports[rank])
 
     def _check(self, port: VirtualPort) -> None:
-        ahead = port.time > self.events.now  # it has gone on since; that wait has its own check
+        ahead = port.time > self.events.now  # it went on since; the wait it is in has its own check
         if not ahead and not self.network.is_coming(port.rank) and self.waits.vain(port.rank):
             raise self.waits.deadlock()

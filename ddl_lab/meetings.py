@@ -1,6 +1,6 @@
 """Collectives of a simulation: nodes meet, the last one to come does the arithmetic for all.
 
-Every reduction adds in rank order, once, and is then copied: the same bits on every rank, as ``run`` has them.
+Every reduction adds in rank order, once, and is then copied: the same bits on every rank, those of ``run``.
 """
 
 from __future__ import annotations

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
 from .shards import Samples
 
@@ -20,9 +18,7 @@ INPUTS = 784  # 28 * 28 pixels
 _FLAT = "_flat_parameters"  # a plain attribute, so that any pickler carries it with the model
 
 
-def make_model(
-    seed: int, *, hidden: int = 256, device: str | torch.device = "cpu"
-) -> nn.Sequential:
+def make_model(seed: int, *, hidden: int = 256, device: str | torch.device = "cpu") -> nn.Sequential:
     """Return the network 784 -> hidden -> ReLU -> 1, tied; it maps (b, 784) to a logit (b, 1).
 
     Weights and biases come from U(-k, k), k = 1 / sqrt(fan-in), as nn.Linear draws them, but from a
@@ -46,8 +42,12 @@ def make_model(
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a layer that holds no values yet, so that none are drawn from the global generator."""
-    return cast(nn.Linear, skip_init(nn.Linear, inputs, outputs))
+    """Return a layer whose values are yet to be drawn; the global generator stays as it was.
+
+    (torch's own skip_init goes by the meta device, which imports sympy: a second in each process.)
+    """
+    with torch.random.fork_rng(devices=[]):
+        return nn.Linear(inputs, outputs)
 
 
 def parameters(model: nn.Module) -> torch.Tensor:
@@ -86,9 +86,7 @@ def _tie(leaves: Sequence[nn.Parameter]) -> torch.Tensor:
         )
     with torch.no_grad():
         flat = torch.cat([leaf.reshape(-1) for leaf in leaves])
-    for leaf, part in zip(
-        leaves, torch.split(flat, [leaf.numel() for leaf in leaves]), strict=True
-    ):
+    for leaf, part in zip(leaves, torch.split(flat, [leaf.numel() for leaf in leaves]), strict=True):
         leaf.data = part.view(leaf.shape)
     return flat
 
@@ -103,9 +101,7 @@ def gradient(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
     if not isinstance(loss, torch.Tensor):
         raise TypeError(f"gradient: loss must be a tensor, got {loss!r:.80}")
     if loss.numel() != 1:
-        raise ValueError(
-            f"gradient: loss must be a scalar, got shape {tuple(loss.shape)}: try loss.mean()"
-        )
+        raise ValueError(f"gradient: loss must be a scalar, got shape {tuple(loss.shape)}: try loss.mean()")
     leaves = list(model.parameters())
     asked = [leaf for leaf in leaves if leaf.requires_grad]
     if not (loss.requires_grad and asked):
@@ -115,9 +111,7 @@ def gradient(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
         )
     found = torch.autograd.grad(loss, asked, allow_unused=True)
     if all(part is None for part in found):
-        raise ValueError(
-            "gradient: the loss depends on no parameter of this model: another model's?"
-        )
+        raise ValueError("gradient: the loss depends on no parameter of this model: another model's?")
     parts = dict(zip(map(id, asked), found, strict=True))
     return torch.cat([_flattened(parts.get(id(leaf)), leaf) for leaf in leaves])
 

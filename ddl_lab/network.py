@@ -1,14 +1,14 @@
-"""Messages on a virtual network: the event queue, the links, and which receive takes which message.
+"""Messages on a virtual network: the event queue, the links, and who receives what.
 
-A message of S bytes posted at time t (LogGP with long messages, Alexandrov et al. 1995):
+A message of S bytes posted at time t (LogGP; long messages: Alexandrov et al. 1995):
 
-1. it leaves at s = max(t, sender's outgoing link free) and occupies that link for S / bandwidth;
-2. its head reaches the receiver at s + latency, and waits there for the incoming link;
-3. from then on it occupies the incoming link for S / bandwidth; its end is its arrival.
+1. it leaves at s = max(t, sender's outgoing link free), which it occupies for S / bandwidth;
+2. its head comes to the receiver at s + latency, and waits there for the incoming link;
+3. it occupies the incoming link for S / bandwidth; when that ends, it has arrived.
 
-Links are given out in the order in which heads come to them, at one instant the lowest rank's first. Messages are
-eager: they travel whether or not a receive is posted. The first receive posted takes the first message to arrive that
-fits; that happens only after all that arrives at the same instant is in.
+Links are given out in the order in which heads come, at one instant to the lowest rank first. Messages are
+eager: they travel whether or not a receive is posted. The first receive that was posted takes the first
+message to arrive that fits, once all is in that arrives at that instant.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 from .cluster import Cluster
 from .port import Ticket
 
-# What happens first at one instant. Nodes that only look (poll) see all that has arrived; ends come last.
+# What comes first at one instant: a node that looks (poll) sees all that arrives then; ends are last.
 HEAD, ARRIVAL, WAKE, MATCH, POLL, END = range(6)
 
 Key = tuple[int, int]  # a group's key and a tag
@@ -38,9 +38,7 @@ class Events:
         self._heap: list[tuple[float, int, int, int, Callable[[Any], None], Any]] = []
         self._entered = 0
 
-    def at(
-        self, time_s: float, kind: int, rank: int, action: Callable[[Any], None], subject: Any
-    ) -> None:
+    def at(self, time_s: float, kind: int, rank: int, action: Callable[[Any], None], subject: Any) -> None:
         """Call ``action(subject)`` at ``time_s``."""
         self._entered += 1
         heapq.heappush(self._heap, (time_s, kind, rank, self._entered, action, subject))
@@ -98,9 +96,10 @@ class Mailbox:
 
 
 class Network:
-    """All links and mailboxes. ``settled(rank, ticket)`` is called when a ticket of ``rank`` is done.
+    """All links and mailboxes.
 
-    ``quiet(rank)``: the last message that was on its way to ``rank`` has arrived and nobody takes it.
+    ``settled(rank, ticket)`` is called when a ticket of ``rank`` is done, ``quiet(rank)`` when nothing more is
+    on its way to ``rank``.
     """
 
     def __init__(
@@ -137,14 +136,18 @@ class Network:
         box = message.box
         box.coming -= 1
         receive = box.posted[0] if len(box.posted) == 1 and not box.arrived else None
-        if receive and receive.src is not None and receive.fits(message) and not self._ahead(receive):
-            box.posted.clear()  # nothing else can claim either: done at once
+        if receive is not None and self._must_take(receive, message):
+            box.posted.clear()
             self._hand_over(box.rank, receive, message)
         else:
             box.arrived.append(message)
             self._match_later(box)
         if not box.coming:
             self._quiet(box.rank)
+
+    def _must_take(self, receive: Receive, message: Message) -> bool:
+        """Whether an only receive can be served at once: it may not prefer another that arrives now."""
+        return receive.src is not None and receive.fits(message) and not self._ahead(receive)
 
     def _ahead(self, receive: Receive) -> bool:
         """Whether a node that is ahead of the event queue posted it."""

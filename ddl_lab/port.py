@@ -85,9 +85,7 @@ class Port(Protocol):
     def computed(self, started: float, unit: str, amount: float) -> float:
         """End a compute span of ``amount`` samples, flops or seconds; returns its end."""
 
-    def send(
-        self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool
-    ) -> None:
+    def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
         """Post a message; with ``snapshot`` the tensor may change at once afterwards."""
 
     def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
@@ -110,7 +108,12 @@ def reduce_in_rank_order(out: Tensor, parts: Sequence[Tensor], op: str) -> Tenso
     """
     if len(parts) == 1:
         return out.copy_(parts[0])
-    combine: Any = {"sum": torch.add, "mean": torch.add, "max": torch.maximum, "min": torch.minimum}[op]
+    combine: Any = {
+        "sum": torch.add,
+        "mean": torch.add,
+        "max": torch.maximum,
+        "min": torch.minimum,
+    }[op]
     combine(parts[0], parts[1], out=out)
     for part in parts[2:]:
         combine(out, part, out=out)

@@ -44,9 +44,7 @@ class Progress:
         """Leave one line that says how it ended."""
         if self._shown and history is not None:
             start = f"; started in {history.startup_s:.2f} s" if history.startup_s else ""
-            self._write(
-                f"{history.nodes} nodes, {history.elapsed_s:.2f} s ({history.clock} clock){start}"
-            )
+            self._write(f"{history.nodes} nodes, {history.elapsed_s:.2f} s ({history.clock} clock){start}")
         if self._shown and self._handle is None and sys.stderr.isatty():
             print(file=sys.stderr)
 

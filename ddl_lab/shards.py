@@ -81,8 +81,7 @@ def _check_samples(data: Any) -> int:
     x, y = getattr(data, "x", None), getattr(data, "y", None)
     if not (isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor) and x.dim() and y.dim()):
         raise TypeError(
-            f"batches: data must have tensors x and y, one row a sample (digits.train has), "
-            f"got {data!r:.80}"
+            f"batches: data must have tensors x and y, one row a sample (digits.train has), got {data!r:.80}"
         )
     if len(x) != len(y):
         raise ValueError(f"batches: x has {len(x)} samples and y has {len(y)}: one y for each x")
@@ -94,7 +93,6 @@ def _check_place(node: Any) -> tuple[int, int]:
     rank, world_size = getattr(node, "rank", None), getattr(node, "world_size", None)
     if not (isinstance(rank, int) and isinstance(world_size, int) and 0 <= rank < world_size):
         raise TypeError(
-            f"batches: the second argument is the node, with rank in 0..world_size - 1, "
-            f"got {node!r:.80}"
+            f"batches: the second argument is the node, with rank in 0..world_size - 1, got {node!r:.80}"
         )
     return rank, world_size

@@ -60,9 +60,7 @@ class SharedTensor(torch.Tensor):
 def _refusal(tensor: torch.Tensor) -> RuntimeError:
     with torch._C.DisableTorchFunctionSubclass():
         name = _names[tensor.untyped_storage().data_ptr()].replace("/", ".")
-    return RuntimeError(
-        f"{name} is shared by all nodes and read-only: work on a copy, x = {name}.clone()"
-    )
+    return RuntimeError(f"{name} is shared by all nodes and read-only: work on a copy, x = {name}.clone()")
 
 
 @functools.cache

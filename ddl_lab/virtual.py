@@ -1,18 +1,20 @@
 """``simulate``: every node a greenlet in this process, on the virtual clock of a ``Cluster``.
 
-The nodes run the same function and do the same arithmetic as under ``run``; what they compute and send advances a
-clock by the cluster's cost model. The same simulation gives the same bits and the same times, always.
+The nodes run the same function and do the same arithmetic as under ``run``; what they compute and
+send advances a clock by the cluster's cost model. The same simulation gives the same bits and the
+same times, always.
 
-``Simulation`` is the same in slices, for figures that grow. One simulation can be unfinished while another runs; only
-one can be running: a worker starts none, and neither does a thread, because global states (random numbers, torch's
-modes) belong to the running node.
+``Simulation`` is the same in slices, for figures that grow. Any number of them may be unfinished,
+but only one at a time goes on: a worker starts none, and neither does a thread, because the global
+states (random numbers, torch's modes) belong to the node that runs.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,12 +23,14 @@ from .checks import check_args, check_nodes, check_worker
 from .cluster import Cluster
 from .history import History
 from .hub import Hub
+from .progress import Progress
 
 MOST_NODES = 100_000
-SLICE_S = 0.1
+SLICE_S = 0.1  # between two updates of the progress line
+_USUAL = Cluster()
 
-_running: list[Hub] = []  # the one that is running, if any
-_left_open: list[Hub] = []  # dropped where they could not be closed
+_running: list[Hub] = []  # the one that goes on now, if any
+_dropped: list[Hub] = []  # unfinished ones whose Simulation is gone, not yet closed
 
 
 class Simulation:
@@ -39,17 +43,18 @@ class Simulation:
         self,
         worker: Callable[..., Any],
         nodes: int,
-        cluster: Cluster = Cluster(),
+        cluster: Cluster = _USUAL,
         args: Sequence[Any] = (),
     ) -> None:
-        refuse_here("simulate")
-        if not isinstance(cluster, Cluster):
-            raise TypeError(
-                f"cluster must be a Cluster, got {cluster!r:.60}: try cluster=Cluster(latency_s=50e-6)."
-            )
-        nodes = check_nodes(nodes, MOST_NODES)
-        args = check_args(args)
+        _refuse_here("simulate")
+        nodes, args = check_nodes(nodes, MOST_NODES), check_args(args)
         check_worker(worker, args)
+        if not isinstance(cluster, Cluster):
+            kind = type(cluster).__name__
+            raise TypeError(
+                f"cluster must be a Cluster, got {cluster!r:.60} (a {kind}): "
+                "write cluster=Cluster(latency_s=50e-6)."
+            )
         cluster.check_nodes(nodes)
         self._hub = Hub(freeze(worker, args), nodes, cluster)
         self._finished = self._closed = False
@@ -61,7 +66,7 @@ class Simulation:
 
     @property
     def now_s(self) -> float:
-        """Virtual seconds until which all has happened."""
+        """Virtual seconds until which everything has happened; nodes may be ahead of it."""
         return self._hub.events.now
 
     @property
@@ -70,34 +75,35 @@ class Simulation:
         return self._finished
 
     def advance(self, budget_s: float | None = None) -> bool:
-        """Go on for about ``budget_s`` wall seconds (None: to the end); whether all workers have returned.
+        """Go on for ``budget_s`` wall seconds (None: to the end); whether all workers returned.
 
-        A slice ends between two nodes' turns, so it takes at least one turn's time. Random states, grad mode,
-        default dtype and thread count are afterwards as they were before. Raises as ``simulate`` does; after an
-        error, or an interrupt, all nodes have ended.
+        A slice ends between two nodes' turns, so it lasts a turn at least. Random states, grad
+        mode, default dtype and thread count are afterwards as they were before. Raises as
+        ``simulate`` does; after an error or an interrupt all nodes have ended.
         """
         if self._finished:
             return True
-        refuse_here("advance")
         if self._closed:
             raise RuntimeError("this simulation was closed before its end: make a new one.")
+        _refuse_here("advance")
         try:
-            with _Running(self._hub):
+            with _going_on(self._hub):
                 self._finished = self._hub.run(budget_s)
         except BaseException as error:
             error.history = self.history  # type: ignore[attr-defined]
-            self.close()
+            with suppress(KeyboardInterrupt):  # a second one: the first is on its way
+                self.close()
             raise
         if self._finished:
             self.close()
         return self._finished
 
     def close(self) -> None:
-        """End all nodes. The history stays."""
+        """End all nodes; their ``finally`` blocks run. The history stays."""
         if not self._closed:
-            refuse_here("close")
+            _refuse_here("close")
             self._closed = True
-            with _Running(self._hub):
+            with _going_on(self._hub):
                 self._hub.close()
 
     def __enter__(self) -> Self:
@@ -107,31 +113,28 @@ class Simulation:
         self.close()
 
     def __del__(self) -> None:
-        # Suspended nodes keep themselves alive: dropping the simulation must end them.
+        # A suspended node keeps itself alive: it must be ended, where that is possible now.
         if getattr(self, "_closed", True) or sys.is_finalizing():
             return
-        _left_open.append(self._hub)
+        _dropped.append(self._hub)
         if not _running and threading.current_thread() is threading.main_thread():
-            _close_left_open()
+            _close_dropped()
 
 
-class _Running:
-    """While it lasts, no other simulation runs."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    def __enter__(self) -> None:
-        _running.append(self._hub)
-
-    def __exit__(self, kind: type[BaseException] | None, e: Any, tb: TracebackType | None) -> None:
+@contextmanager
+def _going_on(hub: Hub) -> Iterator[None]:
+    """While it lasts, no other simulation goes on."""
+    _running.append(hub)
+    try:
+        yield
+    finally:
         _running.clear()
-        _close_left_open()
+        _close_dropped()
 
 
-def _close_left_open() -> None:
-    while _left_open:
-        hub = _left_open.pop()
+def _close_dropped() -> None:
+    while _dropped:
+        hub = _dropped.pop()
         _running.append(hub)
         try:
             hub.close()
@@ -139,16 +142,17 @@ def _close_left_open() -> None:
             _running.clear()
 
 
-def refuse_here(call: str) -> None:
-    """Raise ``RuntimeError`` inside a simulated worker and outside the main thread."""
+def _refuse_here(call: str) -> None:
+    """Raise ``RuntimeError`` inside a simulated worker, and in a thread."""
     if _running:
         raise RuntimeError(
-            f"{call} inside a simulation: a worker is one node and starts no others; call it from outside."
+            f"{call} inside a simulation: a worker is one node and starts no others. "
+            "Call it outside of the worker."
         )
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
-            f"{call} in a thread: a simulation changes the main thread's random state, so it runs there "
-            "only. Advance a Simulation in slices instead, from the event loop."
+            f"{call} in a thread: a simulation uses the main thread's random state, so it runs "
+            "there only. To keep a notebook alive, advance a Simulation in slices from its event loop."
         )
 
 
@@ -156,21 +160,34 @@ def simulate(
     worker: Callable[..., Any],
     nodes: int,
     *,
-    cluster: Cluster = Cluster(),
+    cluster: Cluster = _USUAL,
     args: Sequence[Any] = (),
     progress: bool = False,
 ) -> History:
     """Run ``worker(node, *args)`` on ``nodes`` virtual nodes, 1 to 100,000; returns the History.
 
-    ``cluster``: what computing and sending cost, ``Cluster()`` unless told. ``progress``: a line that tells how far
-    it is. The results and losses of a synchronous worker are those of ``run``, to the bit.
+    ``cluster``: what computing and sending cost. ``progress``: show how far it is. The results and
+    losses of a synchronous worker are those of ``run``, to the bit.
 
-    Raises ``TypeError``, ``ValueError`` for what it can't run, and the kinds of ``LabError``: what ends the simulation
-    at the earliest virtual time. ``KeyboardInterrupt`` ends it too; both carry ``.history``.
+    Raises ``TypeError`` and ``ValueError`` for what can't be run, and the ``LabError`` that comes
+    first in virtual time. ``KeyboardInterrupt`` ends it too; both carry ``.history``.
     """
     with Simulation(worker, nodes, cluster, args) as simulation:
-        if not progress:
+        if progress:
+            _advance_in_sight(simulation)
+        else:
             simulation.advance()
-        while not simulation.advance(SLICE_S):
-            pass
         return simulation.history
+
+
+def _advance_in_sight(simulation: Simulation) -> None:
+    history = simulation.history
+    line = Progress(history.nodes)
+    try:
+        while not simulation.advance(SLICE_S):
+            line.update(history.recorders, simulation.now_s, len(history.finished_s))
+    except KeyboardInterrupt as stop:
+        stop.history = history  # type: ignore[attr-defined]
+        raise
+    finally:
+        line.close(history)

@@ -90,9 +90,7 @@ def test_the_error_names_the_part_of_a_result():
     model[0].hook = LOCK
     with pytest.raises(CaptureError, match=r"rank 1 returned `result\['model'\].0.hook` \(a _thr"):
         freeze_result({"model": model}, rank=1)
-    with pytest.raises(
-        CaptureError, match=r"a worker returned `result` \(a generator\), which can"
-    ):
+    with pytest.raises(CaptureError, match=r"a worker returned `result` \(a generator\), which can"):
         freeze_result(i for i in ())
 
 

@@ -33,9 +33,7 @@ def in_another_process(worker, *args):
     """What ``worker`` returns from a process that can't import this file."""
     command = [sys.executable, "-c", CHILD]
     folder = Path(ddl_lab.__path__[0]).parent
-    done = subprocess.run(
-        command, input=freeze(worker, args), capture_output=True, cwd=folder, timeout=120
-    )
+    done = subprocess.run(command, input=freeze(worker, args), capture_output=True, cwd=folder, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     return thaw_result(done.stdout)
 
@@ -118,9 +116,7 @@ def test_inside_a_node_instances_belong_to_the_nodes_class():
 
 
 def test_the_workers_own_module_is_copied_even_where_it_could_be_imported(tmp_path, monkeypatch):
-    (tmp_path / "train.py").write_text(
-        "seen = []\ndef worker(node):\n seen.append(1)\n return seen"
-    )
+    (tmp_path / "train.py").write_text("seen = []\ndef worker(node):\n seen.append(1)\n return seen")
     monkeypatch.syspath_prepend(tmp_path)
     import train  # type: ignore[import-not-found]
 

@@ -247,7 +247,8 @@ def test_recv_from_any_source_returns_the_sender(engine):
             return None
         box, got = torch.zeros(()), {}
         for _ in range(node.world_size - 1):
-            got[node.recv(box)] = box.item()
+            source = node.recv(box)
+            got[source] = box.item()
         return got
 
     assert engine(worker, 4).results[0] == {1: 1.0, 2: 2.0, 3: 3.0}
@@ -330,9 +331,7 @@ def test_spans_tell_who_computed_who_waited_and_who_sent(engine):
             node.recv(torch.zeros(100), 0)
 
     def history_clock(node):
-        return (
-            node.now() if node.now() else math.inf
-        )  # the virtual clock stands still inside a span
+        return node.now() if node.now() else math.inf  # the virtual clock stands still inside a span
 
     history = engine(worker, 2)
     spans = history.spans
@@ -398,9 +397,7 @@ def test_a_synchronous_worker_gives_the_same_bits_in_processes_and_simulated():
 def test_over_gloo_the_numbers_agree_to_rounding():
     digits, model = lab.load_digits(), lab.make_model(seed=3)
     ours = lab.run(train, 3, args=(digits, model, 0.1), progress=False).results[0][0]
-    gloo = lab.run(train, 3, args=(digits, model, 0.1), transport="gloo", progress=False).results[
-        0
-    ][0]
+    gloo = lab.run(train, 3, args=(digits, model, 0.1), transport="gloo", progress=False).results[0][0]
     assert (ours - gloo).norm() <= 1e-6 * ours.norm()
 
 
@@ -420,8 +417,7 @@ def test_global_random_states_belong_to_the_node(engine):
         own, numbers = torch.Generator().manual_seed(100 + rank), random.Random(rank)
         state = np.random.RandomState(rank)
         expected = [
-            (torch.rand(1, generator=own).item(), numbers.random(), float(state.rand()))
-            for _ in range(4)
+            (torch.rand(1, generator=own).item(), numbers.random(), float(state.rand())) for _ in range(4)
         ]
         assert results[rank] == expected
 

@@ -26,9 +26,7 @@ def lock_pins(text: str) -> dict[str, str]:
 def conda_pins(text: str) -> dict[str, str]:
     """Return name -> version (or the whole range, or nothing) of an environment file."""
     entries = yaml.safe_load(text)["dependencies"]
-    parts = [
-        re.fullmatch(r"([\w.-]+)\s*(.*)", entry) for entry in entries if isinstance(entry, str)
-    ]
+    parts = [re.fullmatch(r"([\w.-]+)\s*(.*)", entry) for entry in entries if isinstance(entry, str)]
     return {part[1]: part[2].removeprefix("==") for part in parts}
 
 
@@ -42,9 +40,7 @@ def differences(conda_text: str, lock_text: str) -> list[str]:
         if theirs != ours:
             lines.append(f"{name}: environment.yml has {theirs}, requirements.lock has {ours}")
     extra = sorted(set(conda) - {"python", "pip"})
-    return lines + [
-        f"{name}: in environment.yml, not asked for in pyproject.toml" for name in extra
-    ]
+    return lines + [f"{name}: in environment.yml, not asked for in pyproject.toml" for name in extra]
 
 
 def test_conda_and_pip_install_the_same_versions():

@@ -110,9 +110,7 @@ def house(folder: Path, **sources: str) -> Path:
     """Build a package of three floors, attic being a folder, with ``sources`` in its modules."""
     package = folder / "house"
     (package / "attic").mkdir(parents=True)
-    files = dict.fromkeys(
-        ["ground", "left", "right", "attic/__init__", "attic/box", "__init__"], ""
-    )
+    files = dict.fromkeys(["ground", "left", "right", "attic/__init__", "attic/box", "__init__"], "")
     for name, source in {**files, **sources}.items():
         (package / f"{name}.py").write_text(source)
     return package
@@ -141,9 +139,7 @@ def test_an_import_that_points_upward_is_found(tmp_path, source):
     assert "on floor 1 imports attic (floor 3): imports point down" in fault
 
 
-@pytest.mark.parametrize(
-    "source", ["import house", "from house import thing", "from . import thing"]
-)
+@pytest.mark.parametrize("source", ["import house", "from house import thing", "from . import thing"])
 def test_a_room_that_imports_the_package_itself_is_found(tmp_path, source):
     (fault,) = faults(house(tmp_path, ground=source), HOUSE)
     assert "ground:1 on floor 1 imports the package itself" in fault

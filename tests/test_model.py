@@ -180,9 +180,7 @@ def test_the_gradient_is_what_finite_differences_give():
         names = [name for name, _ in model.named_parameters()]
         leaves = theta.split([leaf.numel() for leaf in model.parameters()])
         shaped = [p.view(q.shape) for p, q in zip(leaves, model.parameters(), strict=True)]
-        logits = torch.func.functional_call(
-            model, dict(zip(names, shaped, strict=True)), x.double()
-        )
+        logits = torch.func.functional_call(model, dict(zip(names, shaped, strict=True)), x.double())
         return bce_with_logits(logits, y.double()).item()
 
     for place in [400, 784 * 4 - 400, 784 * 4, 784 * 4 + 5, len(flat) - 1]:

@@ -149,7 +149,10 @@ def test_a_long_computation_is_no_deadlock(transport):
     ("calls", "told"),
     [
         (lambda node: node.all_reduce(torch.ones(3 + (node.rank == 1))), r"float32 \(4,\)"),
-        (lambda node: node.all_reduce(torch.ones(3).to(torch.float64 if node.rank else torch.float32)), "float64"),
+        (
+            lambda node: node.all_reduce(torch.ones(3).to(torch.float64 if node.rank else torch.float32)),
+            "float64",
+        ),
         (lambda node: node.all_reduce(torch.ones(3), op="max" if node.rank else "sum"), "op=max"),
         (lambda node: node.broadcast(torch.ones(3), src=node.rank), "src=2"),
         (lambda node: node.barrier() if node.rank else node.all_reduce(torch.ones(2)), r"barrier\(\)"),

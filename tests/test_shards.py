@@ -31,10 +31,7 @@ def numbered(n: int) -> Numbered:
 def epoch_of(n: int, world_size: int, batch_size: int, **kwargs) -> list[list[list[int]]]:
     """Return the sample numbers of each batch of each rank."""
     return [
-        [
-            x[:, 0].tolist()
-            for x, _ in batches(numbered(n), Rank(rank, world_size), batch_size, **kwargs)
-        ]
+        [x[:, 0].tolist() for x, _ in batches(numbered(n), Rank(rank, world_size), batch_size, **kwargs)]
         for rank in range(world_size)
     ]
 
@@ -48,9 +45,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("n", "world_size", "batch_size"), CASES)
-def test_every_sample_comes_once_and_every_rank_gets_equally_many_batches(
-    n, world_size, batch_size
-):
+def test_every_sample_comes_once_and_every_rank_gets_equally_many_batches(n, world_size, batch_size):
     ranks = epoch_of(n, world_size, batch_size)
     assert sorted(i for batch_list in ranks for batch in batch_list for i in batch) == [*range(n)]
     assert len({len(batch_list) for batch_list in ranks}) == 1

@@ -83,13 +83,9 @@ def test_a_gradient_stays_behind():
 
 def test_a_tensor_with_a_gradient_history_is_refused_with_the_mend():
     loss = (torch.ones(2, requires_grad=True) * 2).sum()
-    with pytest.raises(
-        CaptureError, match=r"captures `loss` \(a torch.Tensor\).*`loss\.detach\(\)`"
-    ):
+    with pytest.raises(CaptureError, match=r"captures `loss` \(a torch.Tensor\).*`loss\.detach\(\)`"):
         freeze(lambda node: loss)
-    with pytest.raises(
-        CaptureError, match=r"rank 3 returned `result\[0\]`.*`result\[0\]\.detach\(\)`"
-    ):
+    with pytest.raises(CaptureError, match=r"rank 3 returned `result\[0\]`.*`result\[0\]\.detach\(\)`"):
         freeze_result([loss], rank=3)
 
 

@@ -15,9 +15,7 @@ from ..errors import Wait
 
 STARTING, RUNNING, BLOCKED, RETURNED = range(4)
 MAX_RANKS = 256
-_HEAD = struct.Struct(
-    "<QIId32sH"
-)  # version, state, any_of, since, needs as a bit mask, text length
+_HEAD = struct.Struct("<QIId32sH")  # version, state, any_of, since, needs as a bit mask, text length
 _TEXT = 192
 _CALL = 256  # where the text of the last collective stands
 SLOT = 512
@@ -49,9 +47,7 @@ class Board:
         """What ``rank`` last wrote of itself."""
         at = rank * SLOT
         version, state, any_of, since, mask, length = _HEAD.unpack_from(self._buffer, at)
-        text = bytes(self._buffer[at + _HEAD.size : at + _HEAD.size + length]).decode(
-            errors="replace"
-        )
+        text = bytes(self._buffer[at + _HEAD.size : at + _HEAD.size + length]).decode(errors="replace")
         bits = int.from_bytes(mask, "little")
         needs = tuple(r for r in range(self.nodes) if bits >> r & 1)
         return Status(rank, version, state, since, Wait(rank, text, needs, bool(any_of)))

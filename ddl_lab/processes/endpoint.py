@@ -85,9 +85,7 @@ class Endpoint:
     def computed(self, started: float, unit: str, amount: float) -> float:
         return self.now()
 
-    def send(
-        self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool
-    ) -> None:
+    def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
         if tensor.dtype not in _DTYPE_CODE:
             raise ValueError(f"send takes numbers and booleans; {tensor.dtype} does not travel.")
         self._sent += 1

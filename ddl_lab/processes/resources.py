@@ -30,9 +30,7 @@ class Resources:
             self._make(transport, payload)
         except OSError as error:
             self.close()
-            raise LabError(
-                f"no resources for {nodes} processes: {error}. Try fewer nodes."
-            ) from error
+            raise LabError(f"no resources for {nodes} processes: {error}. Try fewer nodes.") from error
 
     def _make(self, transport: str, payload: bytes) -> None:
         shared = ShmEndpoint.size(self.nodes) if transport == "shm" else Board.size(self.nodes)

@@ -67,15 +67,11 @@ def start(
     if device != "cpu":
         raise ValueError(f"device={device!r}: processes run on 'cpu'.")
     if transport not in ("auto", *TRANSPORTS):
-        raise ValueError(
-            f"transport={transport!r}: choose 'auto', {', '.join(map(repr, TRANSPORTS))}."
-        )
+        raise ValueError(f"transport={transport!r}: choose 'auto', {', '.join(map(repr, TRANSPORTS))}.")
     if cluster is not None:
         raise ValueError("cluster=…: real processes are not paced; simulate() takes a cluster.")
     if timeout_s is not None and not timeout_s > 0:
-        raise ValueError(
-            f"timeout_s={timeout_s!r}: it takes seconds above 0, or None for no limit."
-        )
+        raise ValueError(f"timeout_s={timeout_s!r}: it takes seconds above 0, or None for no limit.")
     transport = "shm" if transport == "auto" else transport
     return Run(freeze(worker, tuple(args)), nodes, transport, timeout_s, progress)
 

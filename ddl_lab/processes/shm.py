@@ -76,9 +76,7 @@ class _Area:
 class ShmEndpoint(Endpoint):
     """A rank whose tensors move through shared memory."""
 
-    def __init__(
-        self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board, memory: Tensor
-    ) -> None:
+    def __init__(self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board, memory: Tensor) -> None:
         super().__init__(rank, nodes, inbox, slot, board)
         self._memory = memory
         self._base = Board.size(nodes)
@@ -129,9 +127,7 @@ class ShmEndpoint(Endpoint):
                 self._bytes(offset, size).copy_(piece)
                 message.loaded += size
                 message.blocks.append((offset, size))
-                record = Record(
-                    PIECE, 0, self.rank, number=message.number, offset=offset, size=size
-                )
+                record = Record(PIECE, 0, self.rank, number=message.number, offset=offset, size=size)
                 self._post(message.dst, record)
             self._wanted.remove(message)
 
@@ -176,9 +172,7 @@ class ShmEndpoint(Endpoint):
     def _claim(self, key: int) -> None:
         index = len(self._areas)
         if index == MAX_GROUPS:
-            raise ValueError(
-                f"a rank can be in {MAX_GROUPS} groups with collectives; this is one more."
-            )
+            raise ValueError(f"a rank can be in {MAX_GROUPS} groups with collectives; this is one more.")
         at = self._region(self.rank) + index * _ENTRY.size
         offset = self._region(self.rank) + _TABLE + _OUTBOX + index * _AREA
         entry = torch.frombuffer(bytearray(_ENTRY.pack(key + 1, offset)), dtype=torch.uint8)

@@ -249,9 +249,7 @@ class Supervisor(threading.Thread):
 def _death(code: int) -> str:
     """How a process that said nothing ended."""
     if code >= 0:
-        return (
-            f"ended its process with exit code {code}: a worker returns, it does not call os._exit."
-        )
+        return f"ended its process with exit code {code}: a worker returns, it does not call os._exit."
     name = signal.Signals(-code).name
     hint = {
         "SIGKILL": " (by hand, or because the machine ran out of memory)",

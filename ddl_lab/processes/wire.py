@@ -21,7 +21,7 @@ OFFER, TAKEN, PIECE, ROOM, ENTER, RELEASE = range(1, 7)
 
 _RECORD = struct.Struct("<BBHIQIiQQddQ")
 BYTES = _RECORD.size  # 64 bytes: below PIPE_BUF, so writes from several ranks never mix
-_SPIN_S = 200e-6  # an idle virtual core takes 50 µs to wake: looking that long first is faster
+_SPIN_S = 100e-6  # an idle virtual core takes 50 µs to wake: looking that long first is faster
 
 
 class Record(NamedTuple):

@@ -1,24 +1,26 @@
-"""The figure that every plot is drawn on: it shows itself in a notebook, on dark and on light pages alike.
+"""The figure that every plot is drawn on: it shows itself, on dark and on light pages alike.
 
-Importing this module imports matplotlib, which takes a while: the plots do so when they are called.
+Importing this module imports matplotlib: the plots do so when they are called.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import textwrap
 from contextlib import AbstractContextManager
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK = "#797979"  # 4.3 : 1 against white and against JupyterLab's dark ground
-# Okabe & Ito's colours, those first that stand out from both grounds
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe & Ito's colours, those first that stand out from both grounds, and a grey
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 SHOWN_DPI, DRAWN_DPI = 100, 144  # pixels to spare for dense screens
+LETTERS_PER_INCH = 12.2  # of a title, on average
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
     "axes.grid": True,
@@ -46,29 +48,31 @@ def style() -> AbstractContextManager[None]:
 class Canvas(Figure):
     """A matplotlib Figure that needs no pyplot: none is left open, none is shown twice.
 
-    Sizes are in inches; a screen shows a hundred pixels an inch.
+    Sizes are in inches; a screen shows a hundred pixels an inch. The title stands on the left
+    above all axes, on two lines where it must.
     """
 
-    def __init__(self, width: float, height: float) -> None:
+    def __init__(self, width: float, height: float, headline: str) -> None:
         super().__init__(figsize=(width, height), dpi=SHOWN_DPI, facecolor="none")
-        self.headline = ""
+        self.head(headline)
 
     def __repr__(self) -> str:
         return f"<figure: {self.headline}>"
 
-    def head(self, text: str) -> None:
-        """Set the title, on the left above all axes."""
-        self.headline = text
+    def head(self, headline: str) -> None:
+        """Replace the title."""
+        self.headline = headline
         width, height = self.get_size_inches()
+        self._lines = textwrap.wrap(headline, int(width * LETTERS_PER_INCH)) or [""]
+        place = {"x": 0.12 / width, "y": 1 - 0.1 / height, "ha": "left", "va": "top"}
         with style():
-            self.suptitle(
-                text, x=0.12 / width, y=1 - 0.1 / height, ha="left", va="top", fontsize=10.5
-            )
+            self.suptitle("\n".join(self._lines), fontsize=10.5, **place)
 
-    def row(self, count: int, *, top: float, right: float, left: float = 0.75) -> Sequence[Axes]:
-        """``count`` axes side by side with one y axis; the margins are in inches."""
+    def row(self, count: int, *, top: float = 0.5, right: float = 0.2) -> list[Axes]:
+        """``count`` axes side by side on one y axis; inches above them and to their right."""
         width, height = self.get_size_inches()
-        margins = {"left": left / width, "right": 1 - right / width, "wspace": 0.08}
+        top += 0.17 * (len(self._lines) - 1)
+        margins = {"left": 0.75 / width, "right": 1 - right / width, "wspace": 0.08}
         margins |= {"top": 1 - top / height, "bottom": 0.55 / height}
         with style():
             made = self.subplots(1, count, sharey=True, squeeze=False, gridspec_kw=margins)

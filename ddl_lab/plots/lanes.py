@@ -1,21 +1,22 @@
-"""The timeline: one lane a rank, its spans of time in three colours."""
+"""The timeline: who computed, communicated and waited, when; one lane a rank."""
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .history import History
-from .recorder import KINDS
+from ..history import History
+from ..recorder import KINDS
+from .curves import Array
+from .words import clock_of, described
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from .canvas import Canvas
-    from .curves import Array
+    from matplotlib.figure import Figure
 
 MOST_LANES = 32
 CROWDED = 120  # spans of one rank, beyond which only the first steps are shown
@@ -44,6 +45,38 @@ class Lanes:
         return Lanes(*(column[keep] for column in columns))
 
 
+def timeline(history: History, *, seconds: Any = None, steps: Any = None) -> Figure:
+    """Who computed, communicated and waited, when: one lane a rank, for up to 32 ranks.
+
+    ``steps`` or ``seconds``: what to show, an end or (start, end): ``steps=10``,
+    ``seconds=(0.2, 0.3)``. Unless told, all, or the first ten steps of a long run. A message that
+    moves while its node does something else lies in the lower part of its lane.
+    Raises ``ValueError`` for more ranks, a bad window, and a history without spans.
+    """
+    _check_window(seconds, steps)
+    if history.nodes > MOST_LANES:
+        raise ValueError(
+            f"timeline has lanes for {MOST_LANES} ranks, and this history has {history.nodes}: "
+            "simulate fewer nodes to look at them."
+        )
+    lanes = lanes_of(history)
+    if not len(lanes.rank):
+        raise ValueError(
+            "this history has no spans: put the worker's arithmetic under `with node.compute(samples=…):`."
+        )
+    start_s, end_s, part = _window(history, lanes, seconds, steps)
+    from .canvas import Canvas
+
+    headline = f"timeline: {described(history)}{part and ', '}{part}"
+    canvas = Canvas(7.6, 1.3 + 0.28 * max(history.nodes, 2), headline)
+    (ax,) = canvas.row(1, top=0.68)
+    factor, unit = next((f, name) for limit, f, name in _UNITS if end_s - start_s < limit)
+    _draw(ax, lanes.within(start_s, end_s), history.nodes, factor)
+    ax.set_xlim(start_s * factor, end_s * factor)
+    ax.set_xlabel(f"{unit} ({clock_of(history)})")
+    return canvas
+
+
 def lanes_of(history: History) -> Lanes:
     """All spans so far, sorted by rank and start."""
     parts = []
@@ -66,7 +99,7 @@ def _overlapped(start_s: Array, end_s: Array) -> Array:
     return found
 
 
-def check_window(seconds: Any, steps: Any) -> None:
+def _check_window(seconds: Any, steps: Any) -> None:
     """Refuse what is no window: ``seconds`` and ``steps`` are an end, or a start and an end."""
     if seconds is not None and steps is not None:
         raise ValueError("timeline takes seconds or steps, not both: drop one.")
@@ -74,8 +107,9 @@ def check_window(seconds: Any, steps: Any) -> None:
         if value is None:
             continue
         start, end = _pair(value)
-        numbers = all(isinstance(n, int if name == "steps" else int | float) for n in (start, end))
-        if not numbers or not 0 <= start < end:
+        kind = numbers.Integral if name == "steps" else numbers.Real
+        fits = isinstance(start, kind) and isinstance(end, kind)
+        if not fits or not 0 <= start < end:
             example = "10 or (20, 30)" if name == "steps" else "0.1 or (0.2, 0.3)"
             raise ValueError(
                 f"timeline({name}={value!r}): give an end, or a start and a later end, as in {example}."
@@ -88,7 +122,7 @@ def _pair(value: Any) -> tuple[Any, Any]:
     return 0, value
 
 
-def window(history: History, lanes: Lanes, seconds: Any, steps: Any) -> tuple[float, float, str]:
+def _window(history: History, lanes: Lanes, seconds: Any, steps: Any) -> tuple[float, float, str]:
     """Start and end in seconds, and what to call it where it is not the whole run."""
     if seconds is not None:
         start, end = _pair(seconds)
@@ -97,7 +131,7 @@ def window(history: History, lanes: Lanes, seconds: Any, steps: Any) -> tuple[fl
     if steps is None:
         crowded = bool(np.bincount(lanes.rank).max() > CROWDED)
         if not crowded or len(ends) <= FIRST_STEPS:
-            return 0.0, history.elapsed_s, ""
+            return 0.0, history.elapsed_s or 1e-6, ""
         steps = FIRST_STEPS
     start, end = _pair(steps)
     if start >= len(ends):
@@ -117,31 +151,23 @@ def _step_ends(history: History) -> list[float]:
     return list(np.maximum.accumulate([ends[step] for step in sorted(ends)])) if ends else []
 
 
-def unit_for(length_s: float) -> tuple[float, str]:
-    """What to multiply seconds by, and the unit's name, for an axis of this length."""
-    return next((factor, name) for limit, factor, name in _UNITS if length_s < limit)
-
-
-def draw_lanes(canvas: Canvas, lanes: Lanes, nodes: int, factor: float) -> Axes:
-    """Draw all spans, times multiplied by ``factor``; messages in the background in a half lane."""
+def _draw(ax: Axes, lanes: Lanes, nodes: int, factor: float) -> None:
+    """Draw all spans, times multiplied by ``factor``, a lane of height 1 around each rank."""
     from matplotlib.collections import PolyCollection
 
-    (ax,) = canvas.row(1, top=0.7, right=0.2)
-    ax.grid(visible=False, axis="y")
-    for behind in (False, True):
-        for work, colour in enumerate(WORK.values()):
-            bars = lanes_corners(lanes, (lanes.work == work) & (lanes.behind == behind), factor)
-            ax.add_collection(
-                PolyCollection(bars, facecolors=colour, linewidths=0, zorder=2 + behind)
-            )
+    for work, colour in enumerate(WORK.values()):
+        for behind in (False, True):
+            bars = _corners(lanes, (lanes.work == work) & (lanes.behind == behind), factor)
+            ax.add_collection(PolyCollection(list(bars), facecolors=colour, lw=0, zorder=2 + behind))
     ax.set_ylim(nodes - 0.45, -0.55)
-    step = 1 if nodes <= 16 else 2
-    ax.set_yticks(range(0, nodes, step), [f"rank {rank}" for rank in range(0, nodes, step)])
+    ranks = range(0, nodes, 1 if nodes <= 16 else 2)
+    ax.set_yticks(ranks, [f"rank {rank}" for rank in ranks])
     ax.tick_params(axis="y", length=0)
-    return ax
+    ax.grid(visible=False, axis="y")
+    _legend(ax, bool(lanes.behind.any()))
 
 
-def lanes_corners(lanes: Lanes, chosen: Array, factor: float) -> Array:
+def _corners(lanes: Lanes, chosen: Array, factor: float) -> Array:
     """The four corners of each chosen span's bar: shape (k, 4, 2)."""
     left, right = lanes.start_s[chosen] * factor, lanes.end_s[chosen] * factor
     bottom = lanes.rank[chosen] + 0.4
@@ -149,3 +175,15 @@ def lanes_corners(lanes: Lanes, chosen: Array, factor: float) -> Array:
     x = np.stack([left, left, right, right], axis=1)
     y = np.stack([bottom, top, top, bottom], axis=1)
     return np.stack([x, y], axis=2)
+
+
+def _legend(ax: Axes, behind: bool) -> None:
+    from matplotlib.patches import Patch
+
+    from .canvas import style
+
+    note = " (low bar: beside other work)" if behind else ""
+    names = [name + note * (name == "communicate") for name in WORK]
+    bars = [Patch(facecolor=colour) for colour in WORK.values()]
+    with style():
+        ax.legend(bars, names, ncols=3, handlelength=1.2, loc="lower left", bbox_to_anchor=(0, 1))

@@ -1,0 +1,161 @@
+"""The figure of convergence: a metric against time beside the same against steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..history import History
+from .curves import Curve, Points, curve_of, metric_names
+from .words import clock_of, described_together, joined
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .canvas import Canvas
+
+_AGAINST = {"both": ("time", "steps"), "time": ("time",), "steps": ("steps",)}
+BAND = "; line: mean over ranks, band: lowest to highest"
+
+
+def metric(
+    history: History | Mapping[str, History],
+    name: str = "loss",
+    *,
+    against: str = "both",
+    label: str | None = None,
+) -> Figure:
+    """The metric ``name`` against time beside steps: the mean over ranks, in a band of all ranks.
+
+    ``history``: one History, or several by label, a curve each. ``label``: names a single one in
+    a legend. ``against``: "both", "time" or "steps". Against time, ranks that step at times of
+    their own count with their newest value. Raises ``ValueError`` for a metric that nobody
+    recorded, naming those there are.
+    """
+    if against not in _AGAINST:
+        raise ValueError(f"metric(against={against!r}): choose one of {', '.join(_AGAINST)}.")
+    by_label = _by_label(history, label)
+    curves = {key: known_curve(run, name, key) for key, run in by_label.items()}
+    from .canvas import COLOURS, Canvas
+
+    runs = list(by_label.values())
+    named = len(runs) > 1 or label is not None
+    band = BAND if any(run.nodes > 1 for run in runs) else ""
+    headline = f"{name}: {described_together(runs)}{band}"
+    canvas = Canvas(7.6 if named or against == "both" else 5.0, 3.1, headline)
+    figure = CurveFigure(canvas, name, joined(map(clock_of, runs)), against, named)
+    for place, (key, curve) in enumerate(curves.items()):
+        figure.draw(_legend_text(key, by_label), curve, COLOURS[place % len(COLOURS)])
+    return canvas
+
+
+def _by_label(history: Any, label: str | None) -> dict[str, History]:
+    found = dict(history) if isinstance(history, Mapping) else {label or "": history}
+    for run in found.values():
+        if not isinstance(run, History):
+            raise TypeError(
+                f"metric takes a History, or several by label; it got {run!r:.60}: pass what run "
+                "or simulate returned."
+            )
+    if not found:
+        raise ValueError("metric got no history: give at least one, as in {'4 nodes': history}.")
+    return found
+
+
+def known_curve(history: History, name: str, label: str = "") -> Curve:
+    """The curve of ``name``; raises ``ValueError`` where no rank recorded it."""
+    found = curve_of(history, name)
+    if found is not None:
+        return found
+    of = f" of {label!r}" if label else ""
+    known = ", ".join(metric_names(history))
+    if not known:
+        raise ValueError(
+            f"the history{of} has no metrics: call node.record({name}=…) once a step in the worker."
+        )
+    raise ValueError(f"no metric {name!r} in the history{of}; it has {known}.")
+
+
+def _legend_text(label: str, by_label: Mapping[str, History]) -> str:
+    """``label``, with its clock where the figure shows several."""
+    clocks = {run.clock for run in by_label.values()}
+    return label if len(clocks) == 1 else f"{label}\n({clock_of(by_label[label])})"
+
+
+class CurveFigure:
+    """Curves of one metric on a canvas; a curve can be replaced while the figure lives."""
+
+    def __init__(
+        self, canvas: Canvas, name: str, clock: str, against: str = "both", named: bool = True
+    ) -> None:
+        kinds = _AGAINST[against]
+        axes = canvas.row(len(kinds), right=1.6 if named else 0.2)
+        axes[0].set_ylabel(name)
+        self._axes: dict[str, Axes] = dict(zip(kinds, axes, strict=True))
+        for kind, ax in self._axes.items():
+            ax.set_xlabel("steps" if kind == "steps" else f"seconds ({clock})")
+        self._named = named
+        self._artists: dict[str, dict[str, tuple[Any, Any]]] = {}  # by label, by kind of axis
+        self._extents: dict[str, dict[str, tuple[float, float, float]]] = {}
+
+    def draw(self, label: str, curve: Curve, colour: str, faint: bool = False) -> None:
+        """Draw the curve of this label, in place of its last one; a faint one has no band."""
+        if label not in self._artists:
+            self._artists[label] = {kind: _new(ax, colour) for kind, ax in self._axes.items()}
+        self._extents[label] = {}
+        for kind, (line, band) in self._artists[label].items():
+            points = curve.steps if kind == "steps" else curve.time
+            line.set_data(points.x, points.mean)
+            line.set(marker="." if len(points.x) < 3 else "", alpha=0.45 if faint else 1)
+            line.set(linewidth=1.0 if faint else 1.8, zorder=2.0 if faint else 2.5)
+            band.set_data(points.x, points.low, points.high)
+            band.set_visible(not faint and bool(np.any(points.low != points.high)))
+            self._extents[label][kind] = _extent(points, faint)
+        self._fit()
+
+    def drop(self, label: str) -> None:
+        """Remove the curve of this label, if there is one."""
+        self._extents.pop(label, None)
+        for artists in self._artists.pop(label, {}).values():
+            for artist in artists:
+                artist.remove()
+        self._fit()
+
+    def _fit(self) -> None:
+        """Let the axes span what is drawn, from zero on, bands included."""
+        for kind, ax in self._axes.items():
+            rows = [extents[kind] for extents in self._extents.values()]
+            rows = [row for row in rows if np.isfinite(row).all()]
+            if rows:
+                rights, lows, highs = zip(*rows, strict=True)
+                right, low, high = max(rights), min(lows), max(highs)
+                ax.set_xlim(-0.02 * (right or 1), 1.02 * (right or 1))
+                pad = 0.05 * (high - low or abs(high) or 1)
+                ax.set_ylim(low - pad, high + pad)
+        if self._named:
+            self._legend()
+
+    def _legend(self) -> None:
+        from .canvas import style
+
+        *_, (kind, ax) = self._axes.items()
+        lines = [artists[kind][0] for artists in self._artists.values()]
+        with style():
+            ax.legend(lines, list(self._artists), loc="upper left", bbox_to_anchor=(1.0, 1.03))
+
+
+def _new(ax: Axes, colour: str) -> tuple[Any, Any]:
+    (line,) = ax.plot([], [], color=colour)
+    return line, ax.fill_between([], [], [], color=colour, alpha=0.2, linewidth=0)
+
+
+def _extent(points: Points, faint: bool) -> tuple[float, float, float]:
+    """The right end, the lowest and the highest value; NaN where no value is finite."""
+    low, high = (points.mean, points.mean) if faint else (points.low, points.high)
+    finite = np.isfinite(low) & np.isfinite(high)
+    if not finite.any():
+        return np.nan, np.nan, np.nan
+    return float(points.x[-1]), float(low[finite].min()), float(high[finite].max())

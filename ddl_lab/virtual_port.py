@@ -1,0 +1,68 @@
+"""What the hub of a simulation supplies to one node: a clock of its own, and the virtual network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .context import NodeContext
+from .network import POLL
+from .port import Collective, Group, Ticket
+
+if TYPE_CHECKING:
+    from .hub import Hub
+
+POLL_S = 1e-6  # what a look at an unfinished message costs, so that a loop of looks ends
+
+
+class VirtualPort:
+    """One node's ``Port`` on virtual time."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, rank: int, hub: Hub) -> None:
+        self.rank, self.algorithm = rank, hub.cluster.algorithm
+        self.time = 0.0  # this node's clock: where the hub's is, or ahead of it
+        self.greenlet: Any = None
+        self.context = NodeContext(rank)
+        self._hub = hub
+
+    def now(self) -> float:
+        return self.time
+
+    def computed(self, started: float, unit: str, amount: float) -> float:
+        self.time = started + self._hub.cluster.compute_s(self.rank, unit, amount)
+        return self.time
+
+    def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
+        payload = tensor.clone() if snapshot else tensor
+        self._hub.network.send(self.rank, dst, (group.key, tag), payload, ticket)
+
+    def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
+        self._hub.network.receive(self.rank, (group.key, tag), tensor, ticket)
+
+    def wait(self, ticket: Ticket) -> None:
+        if not ticket.done:
+            self._hub.block(self, ticket)
+        if ticket.ended > self.time:
+            self.time = ticket.ended
+        if ticket.refused is not None:
+            raise ticket.refused
+
+    def poll(self, ticket: Ticket) -> bool:
+        if not ticket.done:
+            self._hub.events.at(self.time, POLL, self.rank, self._hub.resume, self)
+            self._hub.switch()  # all happens until this node's time
+        if not ticket.done:
+            self.time += POLL_S
+        elif ticket.refused is not None:
+            raise ticket.refused
+        return ticket.done
+
+    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        meeting = self._hub.meet(self, group, work)
+        self._hub.block(self, meeting)
+        self.time = meeting.ends
+        return meeting.latest, meeting.ends
