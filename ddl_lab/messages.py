@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -41,17 +43,27 @@ class Handle:
         self._node._moved(self._kind, ticket.posted, ticket.ended, ticket.peer, self._tensor)
 
 
+class Family:
+    """What a node and the nodes of its groups have in common."""
+
+    def __init__(self) -> None:
+        self.computing = False  # inside a compute span
+        self.unfinished: list[Handle] = []  # isends that may not be delivered yet
+        self.groups: dict[tuple[int, ...], Any] = {}
+
+
 class Messages:
     """The part of a node that sends and receives."""
 
-    def __init__(self, port: Port, recorder: Recorder, ranks: tuple[int, ...]) -> None:
+    def __init__(
+        self, port: Port, recorder: Recorder, ranks: tuple[int, ...], family: Family | None = None
+    ) -> None:
         self._port = port
         self._recorder = recorder
         self._device_type = port.device.type
         self._group = Group(ranks, ranks.index(port.rank))
-        self._groups: dict[tuple[int, ...], Messages] = {ranks: self}
-        self._computing = [False]  # one flag, and one list of isends, for all groups of this node
-        self._open: list[Handle] = []
+        self._family = family or Family()
+        self._family.groups[ranks] = self
 
     def __repr__(self) -> str:
         return f"<node: rank {self.rank} of {self.world_size} on {self.device}>"
@@ -88,12 +100,13 @@ class Messages:
         """Post a send of a snapshot of ``tensor``; the handle's ``wait`` returns once it is received."""
         _, ticket = self._post_send("isend", tensor, dst, tag, snapshot=True)
         handle = Handle(self, ticket, tensor.detach(), "send")
-        self._open[:] = [*(h for h in self._open if not h._written), handle]
+        pending = [other for other in self._family.unfinished if not other._written]
+        self._family.unfinished = [*pending, handle]
         return handle
 
     def _finish(self) -> None:
         """At the worker's end: see every message delivered that was posted and not waited for."""
-        for handle in self._open:
+        for handle in self._family.unfinished:
             handle.wait()
 
     def _post_send(
@@ -146,7 +159,7 @@ class Messages:
 
     def _enter(self, name: str) -> None:
         refuse_bad_modes(f"node.{name}")
-        if self._computing[0]:
+        if self._family.computing:
             raise RuntimeError(
                 f"node.{name} inside node.compute: a span is arithmetic only, end it before this call."
             )

@@ -40,11 +40,11 @@ class _Compute:
 
     def __enter__(self) -> None:
         self.node._enter("compute")
-        self.node._computing[0] = True
+        self.node._family.computing = True
         self.started = self.node._port.now()
 
     def __exit__(self, kind: type[BaseException] | None, e: Any, tb: TracebackType | None) -> None:
-        self.node._computing[0] = False
+        self.node._family.computing = False
         if kind is None:
             end = self.node._port.computed(self.started, self.unit, self.amount)
             self.node._recorder.span("compute", self.started, end)
@@ -129,14 +129,8 @@ class Node(Messages):
         """
         listed = members(self, ranks)
         key = tuple(self._group.ranks[r] for r in listed)
-        if key not in self._groups:
-            node = Node.__new__(Node)
-            node._port, node._recorder = self._port, self._recorder
-            node._device_type = self._device_type
-            node._group = Group(key, key.index(self._port.rank))
-            node._groups, node._computing, node._open = self._groups, self._computing, self._open
-            self._groups[key] = node
-        return self._groups[key]
+        node: Node = self._family.groups.get(key) or Node(self._port, self._recorder, key, self._family)
+        return node
 
     def record(self, **scalars: Any) -> None:
         """Add a row of metrics at ``now()``; numbers, or tensors of no dimension."""

@@ -2,11 +2,13 @@
 
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tools.make_lock import ELSEWHERE, closure, wanted
@@ -76,6 +78,15 @@ def test_the_locked_versions_are_within_what_pyproject_allows():
     pins = lock_pins(LOCK)
     for requirement in wanted():
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)])
+
+
+def test_every_locked_package_runs_on_the_oldest_python_that_the_course_allows():
+    too_new = {}
+    for name in closure(wanted()):
+        allowed = metadata.metadata(name)["Requires-Python"] or ""
+        if not SpecifierSet(allowed).contains("3.11.0"):
+            too_new[name] = allowed
+    assert too_new == {}
 
 
 def test_every_line_of_the_lock_is_an_exact_pin_that_any_machine_can_install():

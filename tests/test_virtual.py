@@ -1,0 +1,453 @@
+"""``simulate`` and ``Simulation``: results, errors, slices, ends, and what they leave behind."""
+
+import contextlib
+import gc
+import random
+import signal
+import sys
+import threading
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+import ddl_lab as lab
+from ddl_lab import virtual
+from ddl_lab.checks import check_args, check_worker
+from ddl_lab.cluster import Cluster
+from ddl_lab.errors import WorkerError
+from ddl_lab.history import History
+from ddl_lab.virtual import Simulation, simulate
+
+
+def work(node, seconds):
+    with node.compute(seconds=seconds):
+        pass
+
+
+def train(node, steps=4):
+    """A little of everything: global random states, arithmetic, a collective, messages, metrics."""
+    weights = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    for step in range(steps):
+        with node.compute(samples=1 + random.randrange(20)):
+            gradient = torch.randn(50) * np.random.rand() + weights
+        node.all_reduce(gradient, op="mean")
+        weights -= 0.1 * gradient
+        told = node.isend(weights, (node.rank + 1) % node.world_size, tag=step)
+        node.recv(torch.empty(50), tag=step)
+        told.wait()
+        node.record(loss=weights.norm(), step_twice=2 * step)
+    return weights
+
+
+def same(one, other):
+    """Whether two histories are equal to the bit."""
+    return (
+        all(torch.equal(a, b) for a, b in zip(one.results, other.results, strict=True))
+        and one.spans.equals(other.spans)
+        and one.metrics.equals(other.metrics)
+        and one.finished_s == other.finished_s
+        and one.bytes_sent == other.bytes_sent
+    )
+
+
+# what comes back
+
+
+def test_the_history_is_on_the_virtual_clock_and_says_who_finished_when():
+    def worker(node, power):
+        work(node, node.rank)
+        return node.rank**power
+
+    history = simulate(worker, 3, args=(2,))
+    assert history.clock == "virtual" and history.results == [0, 1, 4]
+    assert history.finished_s == {0: 0.0, 1: 1.0, 2: 2.0} and history.elapsed_s == 2.0
+
+
+def test_a_cluster_charges_samples_flops_and_seconds_and_the_slow_factor():
+    cluster = Cluster(speeds=lab.geometric(0.5, first=8.0), flops_per_s=4.0, slow={1: 3.0})
+
+    def worker(node):
+        times = [node.now()]
+        for unit in ({"samples": 8}, {"flops": 8}, {"seconds": 8}):
+            with node.compute(**unit):
+                assert node.now() == times[-1]  # inside a span the virtual clock stands still
+            times.append(node.now())
+        return np.diff(times).tolist()
+
+    assert simulate(worker, 2, cluster=cluster).results == [[1.0, 2.0, 8.0], [6.0, 6.0, 24.0]]
+
+
+def test_two_simulations_are_equal_to_the_bit():
+    cluster = Cluster(speeds=lab.geometric(0.9))
+    assert same(simulate(train, 5, cluster=cluster), simulate(train, 5, cluster=cluster))
+
+
+def test_what_a_worker_captures_is_each_nodes_own_copy():
+    seen, model = [], lab.make_model(seed=1)
+    before = lab.parameters(model).clone()
+
+    def worker(node):
+        for _ in range(3):
+            seen.append(node.rank)
+            lab.parameters(model).add_(1.0 + node.rank)
+            node.barrier()
+        return list(seen), lab.parameters(model)[0].item() - before[0].item()
+
+    results = simulate(worker, 2).results
+    assert [r[0] for r in results] == [[0] * 3, [1] * 3]
+    assert [r[1] for r in results] == pytest.approx([3.0, 6.0], rel=1e-5)
+    assert seen == [] and torch.equal(lab.parameters(model), before)
+
+
+def test_results_of_any_kind_come_back_as_the_callers():
+    class Point:
+        def __init__(self, x):
+            self.x = x
+
+    def worker(node):
+        return Point(node.rank), {"weights": torch.ones(2, requires_grad=True)}
+
+    for rank, (point, named) in enumerate(simulate(worker, 2).results):
+        assert type(point) is Point and point.x == rank and named["weights"].requires_grad
+
+
+def test_nodes_have_random_states_of_their_own_and_the_callers_stay():
+    def states():
+        return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()
+
+    def worker(node):
+        drawn = []
+        for _ in range(3):
+            drawn.append((torch.rand(1).item(), random.random(), np.random.rand()))
+            node.barrier()
+        return drawn
+
+    before = states()
+    together, alone = simulate(worker, 3).results, simulate(worker, 1).results
+    assert states() == before
+    assert together[0] == alone[0] and together[0] != together[1]
+
+
+def test_modes_threads_and_dtype_belong_to_the_node_and_the_callers_stay():
+    def worker(node):
+        told = [torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_dtype()]
+        torch.set_default_dtype(torch.float64 if node.rank else torch.float32)
+        with torch.set_grad_enabled(node.rank == 0):
+            node.barrier()
+            told += [torch.is_grad_enabled(), torch.get_default_dtype()]
+        return told
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with torch.no_grad():
+            results = simulate(worker, 2).results
+            assert not torch.is_grad_enabled() and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.get_default_dtype() == torch.float32
+    assert results[0] == [True, 1, torch.float32, True, torch.float32]
+    assert results[1] == [True, 1, torch.float32, False, torch.float64]
+
+
+def test_a_worker_that_has_returned_lets_go_of_its_model():
+    alive = []
+    virtual_made = lab.make_model
+
+    def worker(node):
+        model = virtual_made(seed=0)
+        sys.modules["alive_models"].append(weakref.ref(model))
+        node.record(alive=sum(ref() is not None for ref in sys.modules["alive_models"]))
+
+    sys.modules["alive_models"] = alive
+    gc.disable()
+    try:
+        history = simulate(worker, 5)
+    finally:
+        gc.enable()
+        del sys.modules["alive_models"]
+    assert history.metrics.alive.tolist() == [1.0] * 5 and len(alive) == 5
+
+
+# errors
+
+
+def test_a_worker_that_raises_is_told_with_its_rank_its_lines_and_the_history():
+    def helper(node):
+        raise ZeroDivisionError("here") if node.rank == 2 else KeyError(node.rank)
+
+    def worker(node):
+        node.record(loss=0.5)
+        node.barrier()
+        if node.rank >= 1:
+            work(node, 10 - node.rank)
+            helper(node)
+        node.barrier()
+
+    with pytest.raises(WorkerError, match="rank 2 raised ZeroDivisionError: here") as caught:
+        simulate(worker, 3)
+    assert caught.value.rank == 2, "the first in virtual time is told"
+    lines = str(caught.value).splitlines()
+    assert "test_virtual.py" in lines[1] and lines[1].endswith("in worker")
+    assert lines[3].endswith("in helper") and len(lines) == 5, "the learner's frames and no others"
+    assert caught.value.history.metrics.loss.tolist() == [0.5] * 3
+
+
+def test_of_two_errors_at_one_instant_the_lower_rank_is_told():
+    def worker(node):
+        work(node, 1)
+        raise RuntimeError
+
+    with pytest.raises(WorkerError) as caught:
+        simulate(worker, 3)
+    assert caught.value.rank == 0
+
+
+@pytest.mark.parametrize("leave", [sys.exit, lambda: sys.exit(3), lambda: exec("raise GeneratorExit")])
+def test_a_worker_that_leaves_the_program_is_an_error_of_the_worker(leave):
+    with pytest.raises(WorkerError, match="rank 0 raised (SystemExit|GeneratorExit)"):
+        simulate(lambda node: leave(), 2)
+
+
+def test_a_result_that_cannot_be_sent_is_named():
+    with pytest.raises(WorkerError, match=r"rank 0 returned.*lock") as caught:
+        simulate(lambda node: [threading.Lock()], 2)
+    assert caught.value.rank == 0
+
+
+def test_finally_blocks_run_when_another_node_fails_and_may_fail_themselves():
+    def worker(node):
+        if node.rank == 1:
+            work(node, 1)
+            raise ValueError("mine")
+        try:
+            with torch.no_grad():
+                node.recv(torch.zeros(1))
+        finally:
+            sys.modules["ended"].append((node.rank, torch.is_grad_enabled()))
+            node.barrier()  # a second call after the end is ended as well
+
+    sys.modules["ended"] = ended = []
+    try:
+        with pytest.raises(WorkerError, match="rank 1 raised ValueError: mine"):
+            simulate(worker, 4)
+    finally:
+        del sys.modules["ended"]
+    assert ended == [(0, True), (2, True), (3, True)]
+
+
+def test_an_interrupt_ends_all_nodes_and_carries_the_history():
+    def worker(node):
+        for step in range(100_000):
+            node.record(step_twice=2 * step)
+            if node.rank == 1 and step == 20:
+                signal.raise_signal(signal.SIGINT)
+            node.barrier()
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        simulate(worker, 3)
+    assert caught.value.history.metrics["step"].max() == 20
+    assert simulate(train, 2).results, "the next simulation works"
+
+
+@pytest.mark.parametrize("nodes", [0, -1, 2.5, "four", True, 10_000_000, None])
+def test_a_count_of_nodes_out_of_range_is_refused_with_value_range_and_mend(nodes):
+    told = f"{nodes:,}" if type(nodes) is int else repr(nodes)
+    with pytest.raises((TypeError, ValueError), match=f"from 1 to 100,000, got {told}: .+") as caught:
+        simulate(lambda node: None, nodes)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_whole_number_of_numpy_is_a_count_of_nodes():
+    assert simulate(lambda node: node.world_size, np.int64(3)).results == [3] * 3
+
+
+async def coroutine(node): ...
+
+
+def generator(node):
+    yield
+
+
+@pytest.mark.parametrize(
+    ("worker", "args", "told"),
+    [
+        (3, (), "worker must be a function of a node, got 3"),
+        (lambda: 0, (), "takes no node: write def"),
+        (lambda *, node: 0, (), "takes no node"),
+        (lambda node, lr: 0, (), "missing a required argument: 'lr'"),
+        (lambda node: 0, (1,), "too many positional arguments"),
+        (coroutine, (), "coroutine is async"),
+        (generator, (), "generator is a generator"),
+    ],
+)
+def test_a_worker_that_cannot_be_called_with_a_node_is_refused(worker, args, told):
+    with pytest.raises(TypeError, match=told):
+        simulate(worker, 2, args=args)
+
+
+def test_workers_of_many_kinds_are_accepted():
+    class Callable:
+        def __call__(self, node): ...
+
+        def method(self, node): ...
+
+    for worker in (Callable(), Callable().method, lambda *all_: 0, lambda node, lr=1: 0, print, max):
+        check_worker(worker, ())
+    assert check_args([1, 2]) == (1, 2)
+
+
+def test_args_that_are_no_tuple_and_clusters_that_are_none_are_refused():
+    with pytest.raises(TypeError, match=r"args must be a tuple .* got 0\.1 \(a float\): write args=\(0\.1,\)"):
+        simulate(lambda node, lr: 0, 2, args=0.1)
+    with pytest.raises(TypeError, match=r"cluster must be a Cluster, got 'fast' \(a str\)"):
+        simulate(lambda node: 0, 2, cluster="fast")
+    with pytest.raises(ValueError, match="speeds has 3 entries for 2 nodes"):
+        simulate(lambda node: 0, 2, cluster=Cluster(speeds=[1.0, 2.0, 3.0]))
+
+
+# slices
+
+
+def test_a_simulation_in_slices_is_the_whole():
+    whole, parts = simulate(train, 4), Simulation(train, 4)
+    slices, rows = 0, [0]
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    while not parts.advance(0.0):
+        slices += 1
+        rows.append(len(parts.history.metrics))
+        assert torch.equal(torch.get_rng_state(), state) and torch.is_grad_enabled()
+        torch.rand(3)  # what the caller draws between slices is nobody's concern
+        state = torch.get_rng_state()
+    assert slices > 20 and rows == sorted(rows) and parts.finished
+    assert same(whole, parts.history)
+    assert parts.advance() is True
+
+
+def test_slices_of_two_simulations_may_take_turns():
+    whole = simulate(train, 4)
+    one, other = Simulation(train, 4), Simulation(train, 4)
+    ends = set()
+    while len(ends) < 2:
+        ends |= {s for s in (one, other) if s.advance(0.0)}
+    assert same(whole, one.history) and same(whole, other.history)
+
+
+def test_a_slice_takes_about_its_budget():
+    def worker(node):
+        while True:
+            node.barrier()
+
+    with Simulation(worker, 8) as simulation:
+        start = __import__("time").perf_counter()
+        assert not simulation.advance(0.05)
+        assert 0.05 <= __import__("time").perf_counter() - start < 1.0
+        assert simulation.now_s > 0
+
+
+def endless(node):
+    try:
+        while True:
+            node.record(at=node.now())
+            node.barrier()
+    finally:
+        sys.modules["ends"].append(node.rank)
+
+
+@pytest.fixture
+def ends():
+    sys.modules["ends"] = ended = []
+    yield ended
+    del sys.modules["ends"]
+
+
+def test_closing_early_ends_all_nodes_and_keeps_the_history(ends):
+    simulation = Simulation(endless, 3)
+    simulation.advance(0.0)
+    simulation.advance(0.02)
+    simulation.close()
+    simulation.close()
+    assert ends == [0, 1, 2] and len(simulation.history.metrics) > 3
+    with pytest.raises(RuntimeError, match="closed before its end"):
+        simulation.advance()
+
+
+def test_a_simulation_that_is_dropped_ends_its_nodes(ends):
+    simulation = Simulation(endless, 3)
+    simulation.advance(0.01)
+    del simulation
+    assert ends == [0, 1, 2]
+
+
+def test_a_simulation_dropped_in_a_thread_is_ended_by_the_next(ends):
+    box = [Simulation(endless, 2)]
+    box[0].advance(0.01)
+    thread = threading.Thread(target=box.clear)
+    thread.start()
+    thread.join()
+    assert ends == []
+    simulate(train, 1)
+    assert ends == [0, 1]
+
+
+def test_an_unfinished_simulation_does_not_stand_in_the_way(ends):
+    kept = Simulation(endless, 2)
+    kept.advance(0.01)
+    assert simulate(lambda node: node.rank, 2).results == [0, 1]
+    kept.close()
+
+
+def test_a_simulation_inside_a_worker_is_refused():
+    def worker(node):
+        simulate(lambda node: 0, 2)
+
+    with pytest.raises(WorkerError, match="simulate inside a simulation: a worker is one node"):
+        simulate(worker, 2)
+
+
+def test_a_simulation_in_a_thread_is_refused_in_words():
+    told = []
+
+    def go():
+        try:
+            simulate(lambda node: 0, 2)
+        except RuntimeError as error:
+            told.append(str(error))
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    thread.join()
+    assert "simulate in a thread" in told[0] and "in slices" in told[0]
+
+
+def test_progress_is_shown_and_changes_nothing(monkeypatch):
+    shown = []
+
+    class Line:
+        def __init__(self, nodes):
+            shown.append(nodes)
+
+        def update(self, recorders, elapsed_s, finished):
+            shown.append((len(recorders), elapsed_s, finished))
+
+        def close(self, history):
+            assert isinstance(history, History)
+            shown.append("closed")
+
+    monkeypatch.setattr(virtual, "Progress", Line)
+    monkeypatch.setattr(virtual, "SLICE_S", 0.0)
+    assert same(simulate(train, 3, progress=True), simulate(train, 3))
+    assert shown[0] == 3 and shown[-1] == "closed" and shown[1][0] == 3 and len(shown) > 10
+    with pytest.raises(WorkerError), contextlib.suppress(ZeroDivisionError):
+        simulate(lambda node: 1 / 0, 2, progress=True)
+    assert shown[-1] == "closed"
+
+
+def test_a_worker_prints_where_its_caller_does(capsys):
+    with warnings.catch_warnings():
+        simulate(lambda node: print("rank", node.rank), 2)
+    assert capsys.readouterr().out == "rank 0\nrank 1\n"
