@@ -83,11 +83,13 @@ def readable(node: Caller, name: str, tensor: Any) -> Tensor:
         raise TypeError(f"node.{name} takes a torch.Tensor; it got a {type(tensor).__name__}.")
     if tensor.layout != torch.strided:
         raise ValueError(f"node.{name} takes dense tensors; it got {tensor.layout}: use to_dense().")
-    if tensor.device.type != node.device.type:
+    if tensor.device != node.device and tensor.device.type != node.device.type:
         raise ValueError(
             f"node.{name} on rank {node.rank} got a tensor on {tensor.device}, and the node is on "
             f"{node.device}: move it with .to(node.device)."
         )
+    if tensor.dim() == 1 and tensor.is_contiguous() and not tensor.requires_grad:
+        return tensor  # it is so already: most messages, and a simulation sends very many
     return tensor.detach().contiguous().view(-1)
 
 
@@ -105,15 +107,15 @@ def writable(node: Caller, name: str, tensor: Any) -> Tensor:
 
 def write_back(tensor: Tensor, flat: Tensor) -> None:
     """Copy ``flat`` into a tensor of which it could not be a view."""
-    if not tensor.is_contiguous():
+    if flat is not tensor and not tensor.is_contiguous():
         tensor.detach().copy_(flat.view(tensor.shape))
 
 
-def chunked(node: Caller, name: str, whole: Any, own: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-    """The flat concatenation of all chunks and their sizes in elements; ``own`` must fit its place."""
+def chunked(node: Caller, name: str, whole: Any, own: Tensor) -> tuple[Tensor, tuple[int, ...] | None]:
+    """The flat concatenation of all chunks and, of a list, their sizes in elements; ``own`` must fit."""
     n = node.world_size
     if isinstance(whole, Tensor):
-        full, chunks = readable(node, name, whole), (own.numel(),) * n
+        full, chunks = readable(node, name, whole), None
         fits = whole.numel() == n * own.numel()
         found = f"{whole.numel()} elements, and {n} ranks with {own.numel()} each"
         found += f" make {n * own.numel()}"

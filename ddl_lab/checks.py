@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .cluster import Cluster
+
 
 def check_nodes(nodes: Any, most: int) -> int:
     """Return ``nodes``; ``TypeError`` unless it is a whole number, ``ValueError`` outside 1 to ``most``."""
@@ -61,6 +63,17 @@ def check_args(args: Any) -> tuple[Any, ...]:
             f"(a {type(args).__name__}): write args=({args!r:.20},)."
         )
     return tuple(args)
+
+
+def check_cluster(cluster: Any, nodes: int) -> Cluster:
+    """Return ``cluster``; raise ``TypeError`` for what is none, ``ValueError`` where it has other nodes."""
+    if not isinstance(cluster, Cluster):
+        kind = type(cluster).__name__
+        raise TypeError(
+            f"cluster must be a Cluster, got {cluster!r:.60} (a {kind}): write cluster=Cluster(latency_s=50e-6)."
+        )
+    cluster.check_nodes(nodes)
+    return cluster
 
 
 def _name(worker: Any) -> str:

@@ -7,9 +7,11 @@ node does can only matter to others at its own time or later, so running ahead c
 from __future__ import annotations
 
 import contextvars
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -164,17 +166,20 @@ class Hub:
         port.greenlet.switch(port)
 
     def _live(self, port: VirtualPort) -> None:
+        worker: Any = None
         try:
-            self.history.results[port.rank] = self._work(port)
+            worker, args = thaw(self._frozen)
+            self.history.results[port.rank] = self._work(port, worker, args)
         except BaseException as error:
             if self._closing or isinstance(error, KeyboardInterrupt):
                 raise
             self._fail(port.time, port.rank, worker_error(port.rank, failure_of(error)))
         else:
             self.events.at(port.time, END, port.rank, self._returned, port)
+        finally:
+            _let_go(worker)
 
-    def _work(self, port: VirtualPort) -> Any:
-        worker, args = thaw(self._frozen)
+    def _work(self, port: VirtualPort, worker: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         node = Node(port, self.history.recorders[port.rank], self._ranks)
         result = worker(node, *args)
         node._finish()
@@ -208,3 +213,17 @@ class Hub:
         ahead = port.time > self.events.now  # it went on since; the wait it is in has its own check
         if not ahead and not self.network.is_coming(port.rank) and self.waits.vain(port.rank):
             raise self.waits.deadlock()
+
+
+def _let_go(worker: Any) -> None:
+    """Empty the globals of a node's own copy of the worker, which hold what it captured.
+
+    Functions hold their globals and these hold the functions. Python looks for such cycles rarely, and each
+    move of a slider would leave a model a node in them.
+    """
+    while isinstance(worker, partial):
+        worker = worker.func
+    names = getattr(getattr(worker, "__func__", worker), "__globals__", {})
+    module = sys.modules.get(names.get("__name__", ""))
+    if module is not None and names is not vars(module):  # a worker of a library is no copy
+        names.clear()

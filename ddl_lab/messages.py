@@ -60,7 +60,6 @@ class Messages:
     ) -> None:
         self._port = port
         self._recorder = recorder
-        self._device_type = port.device.type
         self._group = Group(ranks, ranks.index(port.rank))
         self._family = family or Family()
         self._family.groups[ranks] = self
@@ -113,7 +112,7 @@ class Messages:
         self, name: str, tensor: Tensor, dst: int, tag: int, snapshot: bool
     ) -> tuple[float, Ticket]:
         self._enter(name)
-        peer = self._peer(f"{name}(dst={dst!r})", dst)
+        peer = self._peer(name, "dst", dst)
         call = f"{name}(dst={dst}, tag={checked_tag(name, tag)})"
         flat = readable(self, name, tensor)
         ticket = Ticket(call, (peer,), self.now())
@@ -148,7 +147,7 @@ class Messages:
             if not needs:
                 raise ValueError(f"{name}(src=None): this group has one node, nobody can send to it.")
         else:
-            needs = (self._peer(f"{name}(src={src!r})", src),)
+            needs = (self._peer(name, "src", src),)
         call = f"{name}(src={'any' if src is None else src}, tag={checked_tag(name, tag)})"
         flat = writable(self, name, tensor)
         ticket = Ticket(call, needs, self.now())
@@ -164,9 +163,12 @@ class Messages:
                 f"node.{name} inside node.compute: a span is arithmetic only, end it before this call."
             )
 
-    def _peer(self, call: str, rank: int) -> int:
+    def _peer(self, name: str, argument: str, rank: int) -> int:
         """The rank in the run of the group's ``rank``, which must be another node."""
-        return self._group.ranks[peer_in_group(self, call, rank)]
+        group = self._group
+        if type(rank) is not int or not 0 <= rank < len(group.ranks) or rank == group.me:
+            rank = peer_in_group(self, f"{name}({argument}={rank!r})", rank)  # says what is wrong
+        return group.ranks[rank]
 
     def _blocked(self, kind: str, called: float, ticket: Ticket, tensor: Tensor) -> None:
         """Record a blocking send or recv: waiting, moving, and waiting to be taken."""
@@ -178,7 +180,7 @@ class Messages:
             self._recorder.span("wait", moved, ticket.ended, peer, 0, kind)
 
     def _moved(self, kind: str, start: float, end: float, peer: int, tensor: Tensor) -> None:
-        nbytes = tensor.numel() * tensor.element_size()
+        nbytes = tensor.nbytes
         if kind == "send":
             self._recorder.sent(nbytes, 1)
         self._recorder.span(kind, start, end, peer, nbytes)

@@ -83,7 +83,10 @@ def test_lists_may_hold_chunks_of_unequal_size():
         assert all(torch.equal(g, history.results[k][0]) for k, g in enumerate(gathered))
     chunks = tuple(4 * size for size in sizes)
     sent = [
-        sum(collectives.traffic("ring", Work(name, chunks), rank)[0] for name in ("reduce_scatter", "all_gather"))
+        sum(
+            collectives.traffic("ring", Work(name, chunks), rank)[0]
+            for name in ("reduce_scatter", "all_gather")
+        )
         for rank in range(3)
     ]
     assert history.bytes_sent == sent
@@ -167,7 +170,7 @@ def test_ranks_that_disagree_are_told_each_ranks_call(differing):
         node.record(before=1.0)
         CALLS[differing](node, torch.zeros(3))
 
-    with pytest.raises(CollectiveMismatch, match="ranks 0 and 2: .*\n  rank 1: ") as caught:
+    with pytest.raises(CollectiveMismatch, match=r"ranks 0 and 2: .*\n  rank 1: ") as caught:
         simulate(worker, 3)
     assert caught.value.history.metrics.before.tolist() == [1.0] * 3
 

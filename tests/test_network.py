@@ -259,7 +259,8 @@ def test_done_sees_only_what_has_happened_by_the_time_of_the_node():
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"), [(torch.zeros(4), "float32 with 4 elements"), (torch.zeros(3, dtype=torch.int64), "int64 with 3")]
+    ("sent", "told"),
+    [(torch.zeros(4), "float32 with 4 elements"), (torch.zeros(3, dtype=torch.int64), "int64 with 3")],
 )
 @pytest.mark.parametrize("ahead", [False, True])
 def test_a_message_that_does_not_fit_is_refused_in_words(sent, told, ahead):
@@ -274,7 +275,9 @@ def test_a_message_that_does_not_fit_is_refused_in_words(sent, told, ahead):
         else:
             node.recv(box, 1, tag=0)
 
-    with pytest.raises(WorkerError, match=rf"recv\(src=1, tag=0\) on rank 0 expected float32 with 3.*{told}") as e:
+    with pytest.raises(
+        WorkerError, match=rf"recv\(src=1, tag=0\) on rank 0 expected float32 with 3.*{told}"
+    ) as e:
         play(worker, 2)
     assert e.value.rank == 0 and e.value.cause_type == "ValueError"
 

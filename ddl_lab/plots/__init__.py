@@ -8,8 +8,9 @@ from ..history import PLOTTERS
 from .bars import speedup
 from .lanes import timeline
 from .metrics import metric
+from .pictures import pictures
 
-__all__ = ["metric", "speedup", "timeline"]
+__all__ = ["metric", "pictures", "speedup", "timeline"]
 
 PLOTTERS["metric"] = metric
 PLOTTERS["timeline"] = timeline

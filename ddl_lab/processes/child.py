@@ -146,10 +146,15 @@ def _endpoint(
     spec: dict[str, Any], rank: int, inbox: Inbox, slot: Slot, board: Board, memory: torch.Tensor
 ) -> Endpoint:
     slot.running()
+    endpoint: Endpoint
     if spec["transport"] == "gloo":
         path = os.path.join(spec["folder"], "store")
-        return GlooEndpoint(rank, spec["nodes"], inbox, slot, board, path)
-    return ShmEndpoint(rank, spec["nodes"], inbox, slot, board, memory)
+        endpoint = GlooEndpoint(rank, spec["nodes"], inbox, slot, board, path)
+    else:
+        endpoint = ShmEndpoint(rank, spec["nodes"], inbox, slot, board, memory)
+    if spec["cluster"] is not None:
+        endpoint.pace(spec["cluster"])
+    return endpoint
 
 
 def _listen(
@@ -162,6 +167,8 @@ def _listen(
             if message[0] == "go":
                 endpoint.origin = message[1]
                 started.set()
+            elif message[0] == "slow":
+                endpoint.slow = message[1]
             elif message[0] == "stop":
                 recorder.flush()
                 break

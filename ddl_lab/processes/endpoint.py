@@ -1,11 +1,12 @@
 """What every transport shares: matching messages, meeting for collectives, saying what the rank waits for.
 
 A transport adds how tensors move: it subclasses ``Endpoint`` and fills ``_lay_ready``, ``_on_room``, ``_fetch``,
-``_settled`` and ``collective``.
+``_settled`` and ``_move``.
 """
 
 from __future__ import annotations
 
+import heapq
 import time
 import zlib
 from collections import defaultdict, deque
@@ -15,9 +16,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..cluster import Cluster
+from ..collectives import Work
 from ..errors import mismatch_error
 from ..port import Collective, Group, Ticket
 from .board import Board, Slot
+from .pacing import Pacer, nap
 from .wire import ENTER, OFFER, PIECE, RELEASE, ROOM, TAKEN, Inbox, Record
 
 DTYPES = (
@@ -26,6 +30,7 @@ DTYPES = (
 )  # fmt: skip
 _DTYPE_CODE = {dtype: code for code, dtype in enumerate(DTYPES)}
 
+_HANDS_S = 0.05  # how soon a change of the slow factor acts on a span
 Key = tuple[int, int]  # a group's key and a tag
 
 
@@ -55,6 +60,7 @@ class Incoming:
     target: Tensor | None = None
     ticket: Ticket | None = None
     fetched: int = 0  # bytes
+    arrives: float = 0.0  # paced: when the cluster's link would have delivered it
 
 
 class Endpoint:
@@ -67,7 +73,9 @@ class Endpoint:
         self.device = torch.device("cpu")
         self.origin = time.monotonic()  # the common start: set again when all are ready
         self._inbox, self._slot, self._board = inbox, slot, board
-        self._call = "start"
+        self.slow = 1.0  # how many times as long this rank takes to compute: the learner's hand
+        self.pacer: Pacer | None = None
+        self._due: list[tuple[float, int, Incoming]] = []  # paced messages that are still on their way
         self._sent = 0
         self._outgoing: dict[int, Outgoing] = {}
         self._incoming: dict[tuple[int, int], Incoming] = {}  # by sender and number
@@ -82,7 +90,16 @@ class Endpoint:
     def now(self) -> float:
         return time.monotonic() - self.origin
 
+    def pace(self, cluster: Cluster) -> None:
+        """From now on take the time that ``cluster`` would."""
+        self.pacer = Pacer(cluster, self.rank)
+        self.algorithm = cluster.algorithm
+
     def computed(self, started: float, unit: str, amount: float) -> float:
+        took = self.now() - started
+        planned = self.pacer.compute_s(unit, amount) if self.pacer else took
+        while (left := started + planned * self.slow - self.now()) > 0 and planned * self.slow > took:
+            nap(min(left, _HANDS_S))  # a hand may change the factor meanwhile
         return self.now()
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
@@ -91,8 +108,10 @@ class Endpoint:
         self._sent += 1
         offer = Record(
             OFFER, _DTYPE_CODE[tensor.dtype], self.rank, group.key, self._sent, tag=tag,
-            time_a=ticket.posted, total=tensor.numel(),
+            total=tensor.numel(),
         )  # fmt: skip
+        if self.pacer:
+            offer = offer._replace(time_a=self.pacer.departure(ticket.posted, nbytes(tensor)))
         message = Outgoing(self._sent, dst, tensor, ticket, offer)
         self._outgoing[message.number] = message
         self._post(dst, self._lay_ready(message))
@@ -113,7 +132,13 @@ class Endpoint:
         return ticket.done
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
-        raise NotImplementedError
+        last = self._move(group, work)
+        if self.pacer:
+            size = work.own.element_size()
+            cost = Work(work.name, tuple(c * size for c in work.chunks), work.src)
+            while (left := self.pacer.collective_end(last, cost) - self.now()) > 0:
+                nap(left)
+        return last, self.now()
 
     def close(self) -> None:
         """Say that the worker has ended."""
@@ -136,6 +161,10 @@ class Endpoint:
     def _settled(self, message: Outgoing) -> None:
         """The receiver has all of a message."""
 
+    def _move(self, group: Group, work: Collective) -> float:
+        """Do a collective; returns when its last rank entered."""
+        raise NotImplementedError
+
     # messages
 
     def _match(self, key: Key) -> None:
@@ -156,7 +185,8 @@ class Endpoint:
                 f"{ticket.call} on rank {self.rank} expected {_describe(tensor.dtype, tensor.numel())}; "
                 f"rank {offer.sender} sent {_describe(DTYPES[offer.dtype], offer.total)}."
             )
-        ticket.peer, ticket.started = offer.sender, self.now()
+        ticket.peer = offer.sender
+        ticket.started = self.pacer.link_began(message.arrives, nbytes(tensor)) if self.pacer else self.now()
         message.target, message.ticket = tensor, ticket
         if offer.total and not message.pieces:
             self._ask(offer)
@@ -235,7 +265,7 @@ class Endpoint:
     def _while_full(self, rank: int) -> None:
         """Another rank's inbox is full: read our own meanwhile, so that two full ones can't block."""
         self._slot.blocked(f"a message to rank {rank}, whose inbox is full", (rank,), False)
-        self._inbox.sleep(0.001)
+        self._inbox.nap(0.001)
         self._slot.running()
         self._handle_all()
 
@@ -249,7 +279,9 @@ class Endpoint:
         """Handle records until ``done``; asleep in between, and saying so on the board."""
         self._handle_all()
         while not done():
-            if not self._inbox.look():
+            if self._due:
+                self._inbox.nap(self._due[0][0] - self.now())
+            elif not self._inbox.look():
                 self._slot.blocked(call, needs(), any_of)
                 self._inbox.sleep()
                 self._slot.running()
@@ -258,17 +290,27 @@ class Endpoint:
     def _handle_all(self) -> None:
         for record in self._inbox.take():
             _HANDLERS[record.kind](self, record)
+        while self._due and self._due[0][0] <= self.now():
+            self._arrived(heapq.heappop(self._due)[2])
 
     def _on_offer(self, record: Record) -> None:
         message = Incoming(record, deque([record] if record.size else []))
         self._incoming[record.sender, record.number] = message
-        key = (record.group, record.tag)
+        if self.pacer:
+            size = record.total * DTYPES[record.dtype].itemsize
+            message.arrives = self.pacer.arrival(record.time_a, size)
+            heapq.heappush(self._due, (message.arrives, record.sender, message))
+        else:
+            self._arrived(message)
+
+    def _arrived(self, message: Incoming) -> None:
+        key = (message.offer.group, message.offer.tag)
         self._offered[key].append(message)
         self._match(key)
 
     def _on_piece(self, record: Record) -> None:
         message = self._incoming[record.sender, record.number]
-        message.pieces.append(record)
+        message.pieces.append(record)  # it was asked for, so the message has its target
         self._fetch_ready(message)
 
     def _on_taken(self, record: Record) -> None:

@@ -74,11 +74,11 @@ class GlooEndpoint(Endpoint):
 
     # collectives
 
-    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+    def _move(self, group: Group, work: Collective) -> float:
         last = self._meet(group, work.call)
         if work.full.numel() and work.name != "barrier":
             getattr(self, f"_{work.name}")(self._network(group.ranks), group, work)
-        return last, self.now()
+        return last
 
     def _all_reduce(self, network: Any, group: Group, work: Collective) -> None:
         _reduce(network, work.own, work.op)

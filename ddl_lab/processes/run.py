@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..capture import freeze, thaw_result
-from ..checks import check_args, check_nodes, check_worker
+from ..checks import check_args, check_cluster, check_nodes, check_worker
 from ..cluster import Cluster
 from ..history import History
 from ..progress import Progress
@@ -31,7 +32,8 @@ def run(
 ) -> History:
     """Run ``worker(node, *args)`` in ``nodes`` operating-system processes and wait for all.
 
-    ``transport``: "shm" (shared memory; what "auto" takes) or "gloo". Every rank starts fresh, with its own copy
+    ``transport``: "shm" (shared memory; what "auto" takes) or "gloo". ``cluster``: make the processes take the
+    time that this cluster would ("paced": compute spans are filled up, messages held back). Every rank starts fresh, with its own copy
     of what the worker captures, one torch thread, and global random states seeded by its rank.
 
     Raises ``ValueError`` or ``TypeError`` for bad arguments before anything starts; a ``LabError``
@@ -69,21 +71,27 @@ def start(
     if transport not in ("auto", *TRANSPORTS):
         raise ValueError(f"transport={transport!r}: choose 'auto', {', '.join(map(repr, TRANSPORTS))}.")
     if cluster is not None:
-        raise ValueError("cluster=…: real processes are not paced; simulate() takes a cluster.")
+        check_cluster(cluster, nodes)
     if timeout_s is not None and not timeout_s > 0:
         raise ValueError(f"timeout_s={timeout_s!r}: it takes seconds above 0, or None for no limit.")
     transport = "shm" if transport == "auto" else transport
-    return Run(freeze(worker, tuple(args)), nodes, transport, timeout_s, progress)
+    return Run(freeze(worker, tuple(args)), nodes, transport, cluster, timeout_s, progress)
 
 
 class Run:
     """A run that goes on in the background. Its processes end with it, or with this process."""
 
     def __init__(
-        self, payload: bytes, nodes: int, transport: str, timeout_s: float | None, progress: bool
+        self,
+        payload: bytes,
+        nodes: int,
+        transport: str,
+        cluster: Cluster | None,
+        timeout_s: float | None,
+        progress: bool,
     ) -> None:
         self._progress = Progress(nodes) if progress else None
-        self._supervisor = Supervisor(payload, nodes, transport, timeout_s)
+        self._supervisor = Supervisor(payload, nodes, transport, cluster, timeout_s)
         try:
             self._supervisor.start()
         except BaseException:  # an interrupt while the thread starts: it runs all the same
@@ -109,8 +117,10 @@ class Run:
         run = self._supervisor
         arrived = {rank: thaw_result(data) for rank, data in dict(run.results).items()}
         results = [arrived.get(rank) for rank in range(run.nodes)]
-        about = {"engine": "processes", "transport": run.transport}
-        return History("wall", run.recorders, results, dict(run.finished), about, run.startup_s)
+        about: dict[str, Any] = {"engine": "processes", "transport": run.transport}
+        about["marks"] = list(run.marks)
+        clock = "wall" if run.cluster is None else "paced"
+        return History(clock, run.recorders, results, dict(run.finished), about, run.startup_s)
 
     def wait(self) -> History:
         """Wait for the end, showing progress and what workers print; raises what ``run`` raises."""
@@ -135,6 +145,32 @@ class Run:
     def stop(self) -> None:
         """End all processes now and wait until they are gone; ``wait`` then raises ``StoppedRun``."""
         self._supervisor.stop("stopped by Run.stop()")
+
+    # the learner's hands: each acts within a fifth of a second, and stands as a mark on the timeline
+
+    def slow(self, rank: int, factor: float) -> None:
+        """Let the compute spans of ``rank`` take ``factor`` times as long from now on; 1 undoes it."""
+        if not 1 <= factor < float("inf"):
+            raise ValueError(f"slow(factor={factor!r}): it takes a number from 1 up.")
+        self._supervisor.slow(self._known(rank), float(factor))
+
+    def pause(self, rank: int) -> None:
+        """Stop the process of ``rank`` where it stands (SIGSTOP), until ``resume``."""
+        self._supervisor.signal(self._known(rank), signal.SIGSTOP, "paused")
+
+    def resume(self, rank: int) -> None:
+        """Let the paused process of ``rank`` go on (SIGCONT)."""
+        self._supervisor.signal(self._known(rank), signal.SIGCONT, "resumed")
+
+    def kill(self, rank: int) -> None:
+        """Kill the process of ``rank`` (SIGKILL); ``wait`` then raises a ``WorkerError`` that names it."""
+        self._supervisor.signal(self._known(rank), signal.SIGKILL, "killed")
+
+    def _known(self, rank: int) -> int:
+        last = self._supervisor.nodes - 1
+        if not isinstance(rank, int) or isinstance(rank, bool) or not 0 <= rank <= last:
+            raise ValueError(f"rank {rank!r}: the ranks of this run are whole numbers 0 to {last}.")
+        return rank
 
     def _show(self) -> None:
         run = self._supervisor

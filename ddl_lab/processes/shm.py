@@ -149,8 +149,9 @@ class ShmEndpoint(Endpoint):
 
     # collectives
 
-    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
-        return getattr(self, f"_{work.name}")(group, work), self.now()
+    def _move(self, group: Group, work: Collective) -> float:
+        last: float = getattr(self, f"_{work.name}")(group, work)
+        return last
 
     def _open(self, group: Group, call: str) -> tuple[_Area, float]:
         """This group's areas; at its first collective every member makes its own and they meet."""

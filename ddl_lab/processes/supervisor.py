@@ -13,6 +13,7 @@ import time
 from collections import deque
 from typing import Any
 
+from ..cluster import Cluster
 from ..errors import (
     Failure,
     LabError,
@@ -36,17 +37,27 @@ _GONE_S = 10.0  # how long a killed process may take to be gone
 class Supervisor(threading.Thread):
     """Launches a run's workers and follows them to their end; ``done`` is set when all are gone."""
 
-    def __init__(self, payload: bytes, nodes: int, transport: str, limit_s: float | None) -> None:
+    def __init__(
+        self,
+        payload: bytes,
+        nodes: int,
+        transport: str,
+        cluster: Cluster | None,
+        limit_s: float | None,
+    ) -> None:
         super().__init__(daemon=True, name="ddl_lab run")
-        self.nodes, self.transport, self.limit_s = nodes, transport, limit_s
+        self.nodes, self.transport = nodes, transport
+        self.cluster, self.limit_s = cluster, limit_s
         self.recorders = [Recorder() for _ in range(nodes)]
         self.results: dict[int, bytes] = {}
         self.finished: dict[int, float] = {}
+        self.marks: list[tuple[float, int, str]] = []
         self.printed: deque[tuple[int, str, str]] = deque()
         self.pids: list[int] = []
         self.error: LabError | None = None
         self.origin: float | None = None  # time.monotonic of the common start
         self.startup_s = 0.0
+        self.started = threading.Event()  # the workers run, or the run is over
         self.done = threading.Event()
         self._failures: list[tuple[float, int, Failure]] = []
         self._exits: dict[int, int] = {}
@@ -64,8 +75,9 @@ class Supervisor(threading.Thread):
             "nodes": self.nodes,
             "transport": self.transport,
             # looking before sleeping pays with a core a rank; gloo's own threads need theirs
-            "spin": self.transport == "shm" and self.nodes <= available_cores(),
+            "spin": self.transport == "shm" and self.nodes <= available_cores() and not self.cluster,
             "folder": self._resources.folder,
+            "cluster": self.cluster,
             "environ": dict(os.environ),
             "path": list(sys.path),
             "cwd": os.getcwd(),
@@ -79,6 +91,26 @@ class Supervisor(threading.Thread):
                 self._bell.send(b"!")
         if wait:
             self.done.wait()
+
+    def signal(self, rank: int, number: int, mark: str) -> None:
+        """Send a signal to a rank's process, through its parent: a process id is never reused so."""
+        self.started.wait()
+        with self._bell_lock:
+            if not self.done.is_set() and self.origin is not None:
+                self._resources.run.send(rank, number)
+                self._mark(rank, mark)
+
+    def slow(self, rank: int, factor: float) -> None:
+        """Make a rank's compute spans take ``factor`` times as long from now on."""
+        self.started.wait()
+        with self._bell_lock:
+            if not self.done.is_set() and self.origin is not None:
+                self._resources.controls[rank].send("slow", factor)
+                self._mark(rank, f"slow x{factor:g}")
+
+    def _mark(self, rank: int, text: str) -> None:
+        assert self.origin is not None
+        self.marks.append((time.monotonic() - self.origin, rank, text))
 
     def run(self) -> None:
         """The thread: launch, follow, end. All of it is here, where no Ctrl-C can cut it short."""
@@ -98,6 +130,7 @@ class Supervisor(threading.Thread):
         finally:
             with self._bell_lock:
                 self.done.set()
+                self.started.set()
                 self._bell.close()
                 self._bell_end.close()
 
@@ -158,6 +191,7 @@ class Supervisor(threading.Thread):
             self.origin = time.monotonic()
             self.startup_s = self.origin - self._called
             self._tell("go", self.origin)
+            self.started.set()
 
     def _on_packet(self, rank: int, packet: Any) -> None:
         self.recorders[rank].absorb(packet)

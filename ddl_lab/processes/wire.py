@@ -22,6 +22,7 @@ OFFER, TAKEN, PIECE, ROOM, ENTER, RELEASE = range(1, 7)
 _RECORD = struct.Struct("<BBHIQIiQQddQ")
 BYTES = _RECORD.size  # 64 bytes: below PIPE_BUF, so writes from several ranks never mix
 _SPIN_S = 100e-6  # an idle virtual core takes 50 µs to wake: looking that long first is faster
+_MOST_VAIN = 5  # after this many looks in vain, one look in 32 sleeps
 
 
 class Record(NamedTuple):
@@ -54,7 +55,8 @@ class Inbox:
         self._poll = select.poll()
         self._poll.register(read_fd, select.POLLIN)
         self.spins = spin
-        self._spin_s = _SPIN_S if spin else 0.0
+        self._vain = 0  # looks in a row that found nothing
+        self._skip = 0  # sleeps to come without a look
 
     def post(self, rank: int, record: Record, while_full: Callable[[], None]) -> None:
         """Write to ``rank``'s inbox; ``while_full`` is called as long as the pipe has no room."""
@@ -76,16 +78,30 @@ class Inbox:
             yield Record(*record)
 
     def look(self) -> bool:
-        """Whether a record is here, looking for a moment where that is cheaper than to sleep."""
-        end = time.perf_counter() + self._spin_s
+        """Whether a record is here, looking for a moment where that is cheaper than to sleep.
+
+        On a busy machine the peer has no core to answer from while we look: after looks in vain we look
+        ever less often.
+        """
+        if not self.spins or self._skip:
+            self._skip = max(0, self._skip - 1)
+            return bool(self._poll.poll(0))
+        end = time.perf_counter() + _SPIN_S
         while not self._poll.poll(0):
             if time.perf_counter() >= end:
+                self._vain = min(self._vain + 1, _MOST_VAIN)
+                self._skip = 2**self._vain - 1
                 return False
+        self._vain = 0
         return True
 
-    def sleep(self, timeout_s: float | None = None) -> None:
+    def sleep(self) -> None:
         """Block until a record is here. The record stays in the pipe, for a supervisor to see."""
-        self._poll.poll(None if timeout_s is None else timeout_s * 1000)
+        self._poll.poll()
+
+    def nap(self, seconds: float) -> None:
+        """Block until a record is here, or for a little less than ``seconds``."""
+        select.select([self._fd], [], [], max(0.0, seconds - 150e-6))  # poll counts whole milliseconds
 
 
 def waiting_bytes(read_fd: int) -> int:
