@@ -32,6 +32,7 @@ _ROOMS = {
     "virtual": ("Simulation", "simulate"),
     "widgets": ("explore",),
 }
+_HISTORIES = ("History", "run", "start", "simulate", "Simulation")  # what gives one
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["load_digits", *_ROOM_OF]  # noqa: PLE0604  (names, from the table above)
 
@@ -40,7 +41,7 @@ def __getattr__(name: str) -> Any:
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'ddl_lab' has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
-    if name == "History":
+    if name in _HISTORIES:
         importlib.import_module(".plots", __name__)  # enters its figures into History
     globals()[name] = value
     return value
@@ -51,12 +52,14 @@ def __dir__() -> list[str]:
 
 
 def load_digits() -> Digits:
-    """The 5,000 MNIST digits of ``data/``: ``.train`` (4,000) and ``.test`` (1,000); read-only, shared by all.
+    """The 5,000 MNIST digits of ``data/``: ``.train`` (4,000), ``.test`` (1,000); shared, read-only.
 
     Also starts the fork server, so that the first ``run`` finds it warm. See ``data.load_digits``.
     """
     from .data import load_digits as load
     from .processes.client import SERVER
+    from .processes.torchrun import is_rank
 
-    SERVER.warm_up()
+    if not is_rank():  # under torchrun there is nothing to fork
+        SERVER.warm_up()
     return load()

@@ -70,7 +70,8 @@ def check_cluster(cluster: Any, nodes: int) -> Cluster:
     if not isinstance(cluster, Cluster):
         kind = type(cluster).__name__
         raise TypeError(
-            f"cluster must be a Cluster, got {cluster!r:.60} (a {kind}): write cluster=Cluster(latency_s=50e-6)."
+            f"cluster must be a Cluster, got {cluster!r:.60} (a {kind}): "
+            "write cluster=Cluster(latency_s=50e-6)."
         )
     cluster.check_nodes(nodes)
     return cluster

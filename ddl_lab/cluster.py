@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 from . import collectives
 from .collectives import Work
@@ -12,7 +13,7 @@ from .collectives import Work
 
 @dataclass(frozen=True)
 class Geometric:
-    """Node i computes ``first * alpha**i`` samples a second: the article's v_i = v_0 * alpha^i (section 4.1)."""
+    """Node i computes ``first * alpha**i`` samples a second: the article's v_i (section 4.1)."""
 
     alpha: float
     first: float = 10_000.0
@@ -20,6 +21,15 @@ class Geometric:
     def __call__(self, rank: int) -> float:
         """Samples a second of ``rank``."""
         return float(self.first * self.alpha**rank)
+
+    def check_nodes(self, nodes: int) -> None:
+        """Raise ``ValueError`` where the last of ``nodes`` would be too slow or too fast for a float."""
+        exponent = math.log10(self.first) + (nodes - 1) * math.log10(self.alpha)
+        if abs(exponent) > 300:
+            raise ValueError(
+                f"geometric({self.alpha!r}) gives rank {nodes - 1} 1e{exponent:.0f} samples/s: "
+                "take fewer nodes, or an alpha nearer to 1."
+            )
 
 
 def geometric(alpha: float, first: float = 10_000.0) -> Geometric:
@@ -32,7 +42,7 @@ def geometric(alpha: float, first: float = 10_000.0) -> Geometric:
 def _positive(name: str, value: float, unit: str = "") -> None:
     """Refuse what is no finite number above zero; zero latency is allowed where the name says so."""
     least_ok = 0.0 if name == "latency_s" else math.nextafter(0.0, 1.0)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value < least_ok:
         bound = "0 or more" if name == "latency_s" else "above 0"
         raise ValueError(f"{name}={value!r}: it takes a finite number {bound}{unit and ' ' + unit}.")
@@ -62,14 +72,18 @@ class Cluster:
     """How collectives are done: "ring", "direct" or "tree" (``collectives.py`` has the formulas)."""
 
     def __post_init__(self) -> None:
-        listed = self.speeds if isinstance(self.speeds, Sequence) else ()
-        for rank, speed in enumerate(listed):
+        if isinstance(self.speeds, Iterable):  # a list, an array or a tensor: kept as it is now
+            listed = self.speeds.tolist() if hasattr(self.speeds, "tolist") else self.speeds
+            object.__setattr__(self, "speeds", tuple(listed) if isinstance(listed, Iterable) else listed)
+        for rank, speed in enumerate(self.speeds if isinstance(self.speeds, Sequence) else ()):
             _positive(f"speeds[{rank}]", speed, "samples/s")
         if not isinstance(self.speeds, Sequence | Geometric):
             _positive("speeds", self.speeds, "samples/s")
         _positive("flops_per_s", self.flops_per_s)
         _positive("latency_s", self.latency_s, "seconds")
         _positive("bandwidth_bytes_per_s", self.bandwidth_bytes_per_s, "bytes/s")
+        if not isinstance(self.slow, Mapping) or not all(type(rank) is int for rank in self.slow):
+            raise ValueError(f"slow={self.slow!r}: it takes factors by rank, as in slow={{3: 4.0}}.")
         for rank, factor in self.slow.items():
             _positive(f"slow[{rank}]", factor, "times as long")
         if self.algorithm not in collectives.ALGORITHMS:
@@ -83,6 +97,8 @@ class Cluster:
                 f"speeds has {len(self.speeds)} entries for {nodes} nodes: give one a node, a single "
                 "number, or geometric(alpha)."
             )
+        if isinstance(self.speeds, Geometric):
+            self.speeds.check_nodes(nodes)
         outside = [rank for rank in self.slow if not 0 <= rank < nodes]
         if outside:
             raise ValueError(f"slow names rank {outside[0]}: ranks of {nodes} nodes are 0 to {nodes - 1}.")

@@ -1,8 +1,8 @@
 """What a collective costs and sends, by algorithm, in the latency-bandwidth model.
 
-``n`` nodes, a tensor of ``S`` bytes, latency ``a`` seconds, ``b`` seconds a byte; every node sends and receives
-one message at a time (both at once is fine). Sources: Hockney 1994 (the model); Patarasuk and Yuan 2009 (ring);
-Thakur, Rabenseifner and Gropp 2005 (the other forms).
+``n`` nodes, a tensor of ``S`` bytes, latency ``a`` seconds, ``b`` seconds a byte; every node sends and
+receives one message at a time (both at once is fine). Sources: Hockney 1994 (the model); Patarasuk and
+Yuan 2009 (ring); Thakur, Rabenseifner and Gropp 2005 (the other forms).
 
 ==========  =============================  ======================  ==============================
 algorithm   all_reduce                     reduce_scatter          all_gather

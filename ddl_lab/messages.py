@@ -122,8 +122,8 @@ class Messages:
     def recv(self, tensor: Tensor, src: int | None = None, tag: int = 0) -> int:
         """Receive into ``tensor``; returns the sender's rank.
 
-        ``src=None`` takes the earliest arrival, ties to the lowest rank. Messages of one sender, tag and group
-        arrive in the order they were sent. Raises ``ValueError`` where shape or dtype differ.
+        ``src=None`` takes the earliest arrival, ties to the lowest rank. Messages of one sender, tag
+        and group arrive in the order they were sent. Raises ``ValueError`` where shape or dtype differ.
         """
         called, ticket, flat = self._post_recv("recv", tensor, src, tag)
         self._port.wait(ticket)

@@ -1,8 +1,8 @@
 """``Node``: what a worker function is given. One interface, filled by both engines.
 
-An engine supplies a ``Port`` for each node: a clock and a way to move flat tensors. Everything a worker can get
-wrong is checked here, and every span, byte and message is counted here, so that both engines agree.
-The names, the argument order and the in-place meaning are torch.distributed's.
+An engine supplies a ``Port`` for each node: a clock and a way to move flat tensors. Everything a worker
+can get wrong is checked here, and every span, byte and message is counted here, so that both engines
+agree. The names, the argument order and the in-place meaning are torch.distributed's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .arguments import (
 )
 from .collectives import Work
 from .messages import Messages
-from .port import Collective, Group
+from .port import Collective
 
 
 class _Compute:
@@ -61,8 +61,8 @@ class Node(Messages):
     ) -> _Compute:
         """``with node.compute(samples=64): …``: the arithmetic inside is a compute span.
 
-        Exactly one argument. ``simulate`` charges samples / speed, flops / flops_per_s or the seconds, times
-        the node's slow factor; code outside a compute span is free there. Raises ``ValueError``.
+        Exactly one argument. ``simulate`` charges samples / speed, flops / flops_per_s or the seconds,
+        times the node's slow factor; code outside a compute span is free there. Raises ``ValueError``.
         """
         unit, amount = check_unit({"samples": samples, "flops": flops, "seconds": seconds})
         return _Compute(self, unit, amount)

@@ -160,7 +160,7 @@ def test_a_paused_rank_can_be_stopped(going):
 
 def test_hands_on_ranks_that_are_not_there_are_refused(going):
     for call in (going.pause, going.resume, going.kill, lambda rank: going.slow(rank, 2)):
-        with pytest.raises(ValueError, match="rank 2: the ranks of this run are whole numbers 0 to 1"):
+        with pytest.raises(ValueError, match=r"rank 2: the ranks of this run are whole numbers 0 to 1"):
             call(2)
-    with pytest.raises(ValueError, match="factor=0.5"):
+    with pytest.raises(ValueError, match=r"factor=0\.5"):
         going.slow(1, 0.5)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import psutil
@@ -103,7 +104,7 @@ def test_a_worker_that_ends_its_process_is_named(transport, how):
             (sys.exit if how == "sys.exit" else os._exit)(3)
         node.barrier()
 
-    with pytest.raises(lab.WorkerError, match="rank 1 (raised SystemExit|ended its process)") as caught:
+    with pytest.raises(lab.WorkerError, match=r"rank 1 (raised SystemExit|ended its process)") as caught:
         quietly(worker, 2, transport)
     assert caught.value.rank == 1
 
@@ -214,7 +215,7 @@ def test_a_node_call_inside_a_compute_span_is_refused(engine):
         with node.compute(samples=1):
             node.barrier()
 
-    with pytest.raises(lab.WorkerError, match="inside node.compute"):
+    with pytest.raises(lab.WorkerError, match=r"inside node\.compute"):
         (quietly if engine == "run" else lab.simulate)(worker, 2)
 
 
@@ -233,7 +234,7 @@ def test_what_is_no_worker_is_refused(engine):
     with pytest.raises(TypeError, match="takes no node"):
         run(lambda: None, 2)
     lock = threading.Lock()
-    with pytest.raises(TypeError, match="captures `lock` .*create it inside the worker"):
+    with pytest.raises(TypeError, match=r"captures `lock` .*create it inside the worker"):
         run(lambda node: lock, 2)
 
 
@@ -381,13 +382,54 @@ def test_what_workers_print_appears_with_their_rank_and_in_order(capfd):
         for line in range(3):
             print(f"line {line}")
         print("to stderr", file=sys.stderr)
+        print("unfinished", end="")
 
-    quietly(worker, 2)
+    lab.run(worker, 2)
     out, err = capfd.readouterr()
     for rank in range(2):
         lines = [text for text in out.splitlines() if text.startswith(f"[rank {rank}]")]
-        assert lines == [f"[rank {rank}] line {k}" for k in range(3)]
+        assert lines == [f"[rank {rank}] line {k}" for k in range(3)] + [f"[rank {rank}] unfinished"]
     assert "[rank 1] to stderr" in err
+
+
+def test_what_workers_print_appears_while_they_run(capfd):
+    def worker(node):
+        print("early")
+        time.sleep(1.5)
+
+    run = lab.start(worker, 1)
+    waiting = threading.Thread(target=run.wait)
+    waiting.start()
+    out = ""
+    while "early" not in out:
+        assert waiting.is_alive(), "it must show before the end"
+        time.sleep(0.02)
+        out += capfd.readouterr().out
+    assert waiting.is_alive()
+    waiting.join()
+
+
+def test_progress_false_silences(capfd):
+    lab.run(lambda node: print("loud"), 2, progress=False)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_warning_is_shown_once_and_not_once_per_rank(capfd):
+    def worker(node):
+        warnings.warn("old name", stacklevel=1)
+
+    lab.run(worker, 3)
+    assert capfd.readouterr().err.count("UserWarning: old name") == 1
+
+
+def test_a_worker_that_prints_without_end_does_not_flood(capfd):
+    def worker(node):
+        for line in range(5_000):
+            print(line)
+
+    lab.run(worker, 1)
+    lines = capfd.readouterr().out.splitlines()
+    assert len(lines) == 1_001 and lines[-1] == "[rank 0] … and 4,000 more lines"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become a second user")

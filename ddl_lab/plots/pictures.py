@@ -34,7 +34,7 @@ def pictures(images: torch.Tensor, titles: Sequence[Any], headline: str) -> Figu
     grid = canvas.add_gridspec(1, columns, top=1 - 0.55 / height, **margins)
     for place, (image, title) in enumerate(zip(images, titles, strict=True)):
         ax = canvas.add_subplot(grid[0, place])
-        ax.imshow(image.reshape(28, 28), cmap="gray_r", vmin=0, vmax=1)
+        ax.imshow(image.reshape(28, 28).tolist(), cmap="gray_r", vmin=0, vmax=1)
         ax.set_title(str(title), fontsize=9.5, color=INK)
         ax.set_axis_off()
     return canvas

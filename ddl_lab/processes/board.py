@@ -1,7 +1,9 @@
-"""The board: what every rank of a run is doing, in shared memory, for reports and for finding deadlocks.
+"""The board: what every rank of a run is doing, in shared memory, for reports and for finding
+deadlocks.
 
-Each rank writes its own slot, the supervisor reads all. A rank that is about to sleep says what it waits for and
-which ranks could end the wait; so when all are asleep with empty inboxes, nobody will ever act again.
+Each rank writes its own slot, the supervisor reads all. A rank that is about to sleep says what it
+waits for and which ranks could end the wait; so when all are asleep with empty inboxes, nobody will
+ever act again.
 """
 
 from __future__ import annotations
@@ -30,6 +32,17 @@ class Status:
     state: int
     since: float  # time.monotonic
     wait: Wait
+
+
+def doing(status: Status) -> str:
+    """What a rank is doing and since when, in words."""
+    words = {
+        STARTING: "starts",
+        RUNNING: "computes and does not call the node",
+        BLOCKED: f"waits in {status.wait.call}",
+        RETURNED: "has returned",
+    }[status.state]
+    return f"{words} ({time.monotonic() - status.since:.1f} s)" if status.since else words
 
 
 class Board:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import io
 import mmap
 import os
 import signal
@@ -14,6 +13,7 @@ import time
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from ..capture import freeze_result, thaw
 from ..context import seed_everything
@@ -25,6 +25,7 @@ from .channel import Channel
 from .endpoint import Endpoint
 from .gloo import GlooEndpoint
 from .memory import attach
+from .output import redirect
 from .shm import ShmEndpoint
 from .wire import Inbox
 
@@ -62,31 +63,6 @@ class StreamingRecorder(Recorder):
             self._channel.send("packet", self.drain())
 
 
-class _Stream(io.TextIOBase):
-    """Standard output or error of a worker: its lines go to the caller with their rank."""
-
-    def __init__(self, channel: Channel, name: str) -> None:
-        self._channel, self._name, self._line = channel, name, ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        self._line += text
-        if "\n" in text:
-            whole, self._line = self._line.rsplit("\n", 1)
-            self._channel.send("print", self._name, whole + "\n")
-        return len(text)
-
-    def flush(self) -> None:
-        """Lines are sent whole; what is unfinished waits for its end."""
-
-    def finish(self) -> None:
-        """Send an unfinished last line."""
-        if self._line:
-            self.write("\n")
-
-
 def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
     """Run one rank; never returns."""
     nodes = spec["nodes"]
@@ -99,8 +75,7 @@ def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
             os.close(inboxes[2 * other])
     channel = Channel(socket.socket(fileno=controls[rank]))
     _die_with_the_server()
-    streams = [_Stream(channel, "stdout"), _Stream(channel, "stderr")]
-    sys.stdout, sys.stderr = streams
+    streams = redirect(channel)
     recorder = StreamingRecorder(channel)
     started = threading.Event()
     try:
@@ -112,13 +87,13 @@ def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
         _listen(channel, recorder, endpoint, started)
         channel.send("ready")
         started.wait()
-        _work(worker, args, endpoint, recorder, channel)
+        outcome = _work(worker, args, endpoint, recorder)
     except BaseException as error:  # whatever it is, the caller must hear of it
-        recorder.flush()
-        channel.send("failed", failure_of(error), time.monotonic())
+        outcome = ("failed", failure_of(error), time.monotonic())
     for stream in streams:
         stream.finish()
-    channel.send("done")
+    recorder.flush()
+    channel.send(*outcome)
     threading.Event().wait()  # the caller ends the process when all ranks are done
 
 
@@ -148,8 +123,8 @@ def _endpoint(
     slot.running()
     endpoint: Endpoint
     if spec["transport"] == "gloo":
-        path = os.path.join(spec["folder"], "store")
-        endpoint = GlooEndpoint(rank, spec["nodes"], inbox, slot, board, path)
+        store = dist.FileStore(os.path.join(spec["folder"], "store"), spec["nodes"])
+        endpoint = GlooEndpoint(rank, spec["nodes"], inbox, slot, board, store)
     else:
         endpoint = ShmEndpoint(rank, spec["nodes"], inbox, slot, board, memory)
     if spec["cluster"] is not None:
@@ -178,19 +153,13 @@ def _listen(
 
 
 def _work(
-    worker: Any,
-    args: tuple[Any, ...],
-    endpoint: Endpoint,
-    recorder: StreamingRecorder,
-    channel: Channel,
-) -> None:
+    worker: Any, args: tuple[Any, ...], endpoint: Endpoint, recorder: StreamingRecorder
+) -> tuple[Any, ...]:
     node = Node(endpoint, recorder, tuple(range(endpoint.nodes)))
-    try:
-        result = worker(node, *args)
-        node._finish()
-        ended = endpoint.now()
-        data = freeze_result(result, endpoint.rank)
-    finally:
-        recorder.flush()
+    result = worker(node, *args)
+    node._finish()
+    ended = endpoint.now()
+    data = freeze_result(result, endpoint.rank)
+    recorder.flush()
     endpoint.close()
-    channel.send("returned", ended, data)
+    return "returned", ended, data

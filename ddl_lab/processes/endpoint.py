@@ -1,7 +1,8 @@
-"""What every transport shares: matching messages, meeting for collectives, saying what the rank waits for.
+"""What every transport shares: matching messages, meeting for collectives, saying what the rank waits
+for.
 
-A transport adds how tensors move: it subclasses ``Endpoint`` and fills ``_lay_ready``, ``_on_room``, ``_fetch``,
-``_settled`` and ``_move``.
+A transport adds how tensors move: it subclasses ``Endpoint`` and fills ``_lay_ready``, ``_on_room``,
+``_fetch``, ``_settled`` and ``_move``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import heapq
 import time
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,7 +21,7 @@ from ..cluster import Cluster
 from ..collectives import Work
 from ..errors import mismatch_error
 from ..port import Collective, Group, Ticket
-from .board import Board, Slot
+from .board import Board, Slot, doing
 from .pacing import Pacer, nap
 from .wire import ENTER, OFFER, PIECE, RELEASE, ROOM, TAKEN, Inbox, Record
 
@@ -254,8 +255,16 @@ class Endpoint:
         )
         del self._entered[place]
         if any(record.check != mine.check for record in entered.values()):
-            raise mismatch_error({r: self._board.call(r) for r in group.ranks})
+            raise mismatch_error(self._calls(group.ranks, call, place))
         return max(mine.time_a, *(record.time_a for record in entered.values()))
+
+    def _calls(self, ranks: Sequence[int], call: str, place: tuple[int, int]) -> dict[int, str]:
+        """What each of ``ranks`` calls in the collective that they disagree on."""
+        return {rank: self._board.call(rank) for rank in ranks}
+
+    def doing(self) -> str:
+        """What this rank is doing, in words."""
+        return doing(self._board.read(self.rank))
 
     # the inbox
 

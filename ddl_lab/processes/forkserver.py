@@ -1,12 +1,13 @@
 """The fork server: a process that has torch loaded and forks workers in milliseconds.
 
-It runs no user code and no torch operation, so that its children start clean; it never touches ``__main__``.
-It is its own session: a Ctrl-C meant for the kernel does not reach it. It ends when its caller ends, and a run's
-workers end when the run's socket closes.
+It runs no user code and no torch operation, so that its children start clean; it never touches
+``__main__``. It is its own session: a Ctrl-C meant for the kernel does not reach it. It ends when its
+caller ends, and a run's workers end when the run's socket closes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -109,7 +110,7 @@ class Server:
             for run in {own, *(run for run, _ in self.children.values())}:
                 run.close()
             child.main(rank, spec, fds)
-        except BaseException:  # noqa: BLE001  this package's own fault: a worker's errors are reported as such
+        except BaseException:
             traceback.print_exc(file=sys.__stderr__)
         finally:
             os._exit(70)
@@ -152,12 +153,11 @@ def main() -> None:
     from ..data import load_digits
     from . import child  # noqa: F401  (loaded here once, not in each worker)
 
-    try:
+    with contextlib.suppress(OSError, ValueError):  # a worker that needs them will say so
         load_digits()
-    except (OSError, ValueError):
-        pass  # the worker that needs them will say so
-    sock.sendall(b"!")
-    Server(sock).serve()
+    with contextlib.suppress(BrokenPipeError):  # the caller ended before it asked for anything
+        sock.sendall(b"!")
+        Server(sock).serve()
 
 
 if __name__ == "__main__":

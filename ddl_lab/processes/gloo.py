@@ -1,7 +1,9 @@
-"""Transport ``gloo``: tensors move through torch.distributed's network library, over the loopback device.
+"""Transport ``gloo``: tensors move through torch.distributed's network library, over the loopback
+device.
 
-Control messages stay the run's own, so matching, order and error reports equal those of ``shm``. The ranks find
-each other through a FileStore in the run's private folder: a TCPStore could be joined by any user of the host.
+Control messages stay the run's own, so matching, order and error reports equal those of ``shm``. The
+ranks find each other through a FileStore in the run's private folder: a TCPStore could be joined by any
+user of the host.
 """
 
 from __future__ import annotations
@@ -30,26 +32,38 @@ class GlooEndpoint(Endpoint):
     """A rank whose tensors move through gloo."""
 
     def __init__(
-        self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board, store_path: str
+        self,
+        rank: int,
+        nodes: int,
+        inbox: Inbox,
+        slot: Slot,
+        board: Board,
+        store: dist.Store,
+        local: bool = True,
     ) -> None:
         super().__init__(rank, nodes, inbox, slot, board)
-        self._store = dist.FileStore(store_path, nodes)
+        self._store, self._local = store, local
         self._networks: dict[tuple[int, ...], Any] = {}
         self._world = self._network(tuple(range(nodes)))
         self._works: dict[int, tuple[Any, Tensor]] = {}
 
+    @staticmethod
+    def connect(store: dist.Store, me: int, size: int, local: bool) -> Any:
+        """A gloo process group that meets in ``store``; ``local``: all ranks are on this host."""
+        options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
+        make = dist.ProcessGroupGloo.create_device
+        device = make(hostname="127.0.0.1") if local else dist.ProcessGroupGloo.create_default_device()
+        options._devices = [device]
+        options._timeout = timedelta(days=1)  # a rank that hangs is the supervisor's to find
+        return dist.ProcessGroupGloo(store, me, size, options)
+
     def _network(self, ranks: tuple[int, ...]) -> Any:
         """The process group of these ranks; made when they first use it together."""
-        network = self._networks.get(ranks)
-        if network is None:
-            options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
-            options._devices = [dist.ProcessGroupGloo.create_device(hostname="127.0.0.1")]
-            options._timeout = timedelta(days=1)  # a rank that hangs is the supervisor's to find
+        if ranks not in self._networks:
             store = dist.PrefixStore("-".join(map(str, ranks)), self._store)
             me, size = ranks.index(self.rank), len(ranks)
-            network = dist.ProcessGroupGloo(store, me, size, options)
-            self._networks[ranks] = network
-        return network
+            self._networks[ranks] = self.connect(store, me, size, self._local)
+        return self._networks[ranks]
 
     # messages: the offer tells the tag under which gloo carries the tensor
 

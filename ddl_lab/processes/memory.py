@@ -1,7 +1,8 @@
 """Memory that the processes of one run share, and that nobody else can name.
 
-On Linux it is an anonymous file (memfd), elsewhere a file in a private folder that is unlinked as soon as it is
-open. Either way it has no name left: no other user can open it, and nothing stays behind however the run ends.
+On Linux it is an anonymous file (memfd), elsewhere a file in a private folder that is unlinked as soon
+as it is open. Either way it has no name left: no other user can open it, and nothing stays behind
+however the run ends.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pacing: real processes that take the time which a described cluster would take.
 
-A compute span is filled up by sleeping; a message is held back until the cluster's links would have delivered
-it; a collective ends when its algorithm would have ended. So eight "accelerators" behave truly on two cores, as
-long as the real work is done in less time than the cluster would need.
+A compute span is filled up by sleeping; a message is held back until the cluster's links would have
+delivered it; a collective ends when its algorithm would have ended. So eight "accelerators" behave
+truly on two cores, as long as the real work is done in less time than the cluster would need.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from ..checks import check_args, check_cluster, check_nodes, check_worker
 from ..cluster import Cluster
 from ..history import History
 from ..progress import Progress
+from . import torchrun
 from .board import MAX_RANKS
 from .supervisor import Supervisor
 
@@ -32,14 +33,18 @@ def run(
 ) -> History:
     """Run ``worker(node, *args)`` in ``nodes`` operating-system processes and wait for all.
 
-    ``transport``: "shm" (shared memory; what "auto" takes) or "gloo". ``cluster``: make the processes take the
-    time that this cluster would ("paced": compute spans are filled up, messages held back). Every rank starts fresh, with its own copy
-    of what the worker captures, one torch thread, and global random states seeded by its rank.
+    Every rank starts fresh, with its own copy of what the worker captures, one torch thread, and global
+    random states seeded by its rank. ``transport``: "shm" (shared memory; what "auto" takes) or "gloo".
+    ``cluster``: take the time that this cluster would ("paced": compute spans are filled up, messages
+    held back). ``progress``: show each rank's newest metrics and what workers print; False silences both.
 
     Raises ``ValueError`` or ``TypeError`` for bad arguments before anything starts; a ``LabError``
-    (``WorkerError``, ``DeadlockError``, ``CollectiveMismatch``, ``StoppedRun``) with the history so far;
-    ``KeyboardInterrupt`` with ``.history`` after Ctrl-C or Stop, when all processes have ended.
+    (``WorkerError``, ``DeadlockError``, ``CollectiveMismatch``, ``StoppedRun``) with the history so
+    far; ``KeyboardInterrupt`` with ``.history`` after Ctrl-C or Stop, when all processes have ended.
     """
+    if torchrun.is_rank():
+        transport = _checked(worker, nodes, device, transport, cluster, timeout_s, args)
+        return torchrun.run_as_rank(worker, nodes, args, cluster, timeout_s)
     started = start(
         worker, nodes, device=device, transport=transport, cluster=cluster,
         timeout_s=timeout_s, args=args, progress=progress,
@@ -63,19 +68,30 @@ def start(
     progress: bool = True,
 ) -> Run:
     """As ``run``, but return at once: the ``Run``'s ``history`` grows, ``wait`` and ``stop`` end it."""
+    transport = _checked(worker, nodes, device, transport, cluster, timeout_s, args)
+    if torchrun.is_rank():
+        raise ValueError("start() under torchrun: this process is one rank of a job already; use run().")
+    return Run(freeze(worker, tuple(args)), nodes, transport, cluster, timeout_s, progress)
+
+
+def _checked(
+    worker: Any, nodes: Any, device: Any, transport: Any, cluster: Any, timeout_s: Any, args: Any
+) -> str:
+    """Check all arguments before anything starts; returns the transport."""
     check_nodes(nodes, MAX_RANKS)
     check_args(args)
     check_worker(worker, args)
     if device != "cpu":
         raise ValueError(f"device={device!r}: processes run on 'cpu'.")
-    if transport not in ("auto", *TRANSPORTS):
-        raise ValueError(f"transport={transport!r}: choose 'auto', {', '.join(map(repr, TRANSPORTS))}.")
+    known = ("gloo",) if torchrun.is_rank() else TRANSPORTS
+    if transport not in ("auto", *known):
+        where = " under torchrun" if torchrun.is_rank() else ""
+        raise ValueError(f"transport={transport!r}{where}: choose 'auto', {', '.join(map(repr, known))}.")
     if cluster is not None:
         check_cluster(cluster, nodes)
     if timeout_s is not None and not timeout_s > 0:
         raise ValueError(f"timeout_s={timeout_s!r}: it takes seconds above 0, or None for no limit.")
-    transport = "shm" if transport == "auto" else transport
-    return Run(freeze(worker, tuple(args)), nodes, transport, cluster, timeout_s, progress)
+    return known[0] if transport == "auto" else str(transport)
 
 
 class Run:
@@ -91,6 +107,7 @@ class Run:
         progress: bool,
     ) -> None:
         self._progress = Progress(nodes) if progress else None
+        self._warned: set[str] = set()
         self._supervisor = Supervisor(payload, nodes, transport, cluster, timeout_s)
         try:
             self._supervisor.start()
@@ -176,8 +193,14 @@ class Run:
         run = self._supervisor
         while run.printed:
             rank, stream, text = run.printed.popleft()
-            lines = "".join(f"[rank {rank}] {line}\n" for line in text.splitlines())
-            print(lines, end="", file=getattr(sys, stream), flush=True)
+            if stream == "warning" and text in self._warned:  # once, not once per rank
+                continue
+            if stream == "warning":
+                self._warned.add(text)
+            if self._progress:
+                lines = "".join(f"[rank {rank}] {line}\n" for line in text.split("\n"))
+                file = sys.stdout if stream == "stdout" else sys.stderr
+                print(lines, end="", file=file, flush=True)
         if self._progress and run.origin is not None and not run.done.is_set():
             elapsed = time.monotonic() - run.origin
             self._progress.update(run.recorders, elapsed, len(run.finished))

@@ -1,11 +1,12 @@
 """Transport ``shm``: tensors move through memory that all ranks of the run have mapped.
 
-Each rank owns a region: a table of its groups' areas, an outbox for messages, and an area a group. An area has
-two slots, used in turn, in which the rank lays its input, and a place for the chunk it reduces.
+Each rank owns a region: a table of its groups' areas, an outbox for messages, and an area a group. An
+area has two slots, used in turn, in which the rank lays its input, and a place for the chunk it
+reduces.
 
-All-reduce, block by block: lay the block in the slot; meet; reduce your own chunk over all slots in rank order;
-meet; copy the chunks of the others. A slot is written again two blocks later, when a meeting has shown that all
-have read it.
+All-reduce, block by block: lay the block in the slot; meet; reduce your own chunk over all slots in
+rank order; meet; copy the chunks of the others. A slot is written again two blocks later, when a
+meeting has shown that all have read it.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class ShmEndpoint(Endpoint):
         self._lay_pieces()
 
     def _lay_pieces(self) -> None:
-        """Lay the next pieces of the messages that are asked for, two of each at most, while there is room."""
+        """Lay the next pieces of the messages that are asked for, while there is room."""
         for message in list(self._wanted):
             data = message.data.view(torch.uint8)
             while message.loaded < data.numel() and len(message.blocks) < 2:

@@ -1,4 +1,4 @@
-"""The supervisor of one run: a thread that hears its workers, finds deadlocks, and ends them in every case."""
+"""The supervisor of a run: a thread that hears its workers, finds deadlocks, and ends them always."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..errors import (
     worker_error,
 )
 from ..recorder import Recorder
-from .board import BLOCKED, RETURNED, Status
+from .board import BLOCKED, RETURNED, Status, doing
 from .client import SERVER
 from .resources import Resources
 from .wire import waiting_bytes
@@ -124,7 +124,7 @@ class Supervisor(threading.Thread):
                 self._resources.close()
         except LabError as error:
             self.error = error
-        except Exception as error:  # noqa: BLE001  a thread's error reaches nobody unless it is kept
+        except Exception as error:
             self.error = LabError(f"the run's supervisor failed: {type(error).__name__}: {error}")
             self.error.__cause__ = error
         finally:
@@ -206,9 +206,6 @@ class Supervisor(threading.Thread):
     def _on_failed(self, rank: int, failure: Failure, when: float) -> None:
         self._failures.append((when, rank, failure))
 
-    def _on_done(self, rank: int) -> None:
-        """All that this rank had to say has arrived."""
-
     def _tell(self, *message: Any) -> None:
         for channel in self._resources.controls:
             try:
@@ -239,11 +236,7 @@ class Supervisor(threading.Thread):
         busy = [s for s in seen if s.state not in (RETURNED, BLOCKED)]
         lines = [f"not finished after timeout_s={self.limit_s:g}:"]
         for s in seen:
-            since = max(0.0, time.monotonic() - s.since) if s.since else 0.0
-            doing = {BLOCKED: f"waits in {s.wait.call}", RETURNED: "has returned"}.get(
-                s.state, "computes and does not call the node"
-            )
-            lines.append(f"  rank {s.rank} {doing} ({since:.1f} s)")
+            lines.append(f"  rank {s.rank} {doing(s)}")
         if busy:
             lines.append(f"  The others wait for rank {busy[0].rank}." if len(busy) == 1 else "")
         return "\n".join(filter(None, lines))
@@ -254,7 +247,7 @@ class Supervisor(threading.Thread):
             _, rank, failure = min(self._failures, key=lambda f: f[:2])
             return worker_error(rank, failure)
         for rank, code in sorted(self._exits.items()):
-            if rank not in self.finished and code != 0 or self._died == rank:
+            if (rank not in self.finished and code != 0) or self._died == rank:
                 return WorkerError(f"rank {rank} {_death(code)}", rank, "")
         return StoppedRun(self._stop_reason) if self._stop_reason else None
 

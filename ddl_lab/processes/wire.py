@@ -41,6 +41,10 @@ class Record(NamedTuple):
     time_b: float = 0.0
     total: int = 0  # elements of the whole message
 
+    def pack(self) -> bytes:
+        """This record's ``BYTES`` bytes."""
+        return _RECORD.pack(*self)
+
 
 class Inbox:
     """The reading end of this rank's pipe and the writing ends of all ranks'.
@@ -60,7 +64,7 @@ class Inbox:
 
     def post(self, rank: int, record: Record, while_full: Callable[[], None]) -> None:
         """Write to ``rank``'s inbox; ``while_full`` is called as long as the pipe has no room."""
-        data = _RECORD.pack(*record)
+        data = record.pack()
         while True:
             try:
                 os.write(self._peers[rank], data)

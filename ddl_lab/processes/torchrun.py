@@ -1,0 +1,190 @@
+"""Under torchrun: this process *is* one rank, and ``run`` plays its part in the job.
+
+torchrun (or anything that sets the same variables: Kubernetes' PyTorchJob, ``srun torchrun`` on Slurm) starts
+the processes, on one host or many. Tensors and control messages both travel over torch.distributed's gloo.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from ..capture import freeze, freeze_result, thaw, thaw_result
+from ..cluster import Cluster
+from ..context import seed_everything
+from ..errors import failure_of, worker_error
+from ..history import History
+from ..node import Node
+from ..recorder import Recorder
+from .board import Board, Slot
+from .gloo import GlooEndpoint
+from .wire import BYTES, Inbox, Record
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_BYE = 0
+_runs = 0  # each run of a script has a place of its own in the job's store
+
+
+def is_rank() -> bool:
+    """Whether this process was started as one rank of a job."""
+    return all(name in os.environ for name in _VARIABLES)
+
+
+class NetworkInbox(Inbox):
+    """An inbox whose records come over the network: a thread puts them into this process's own pipe."""
+
+    def __init__(self, network: Any, rank: int) -> None:
+        read, self._write = os.pipe()
+        super().__init__(read, [], spin=False)
+        self.spins = True  # every rank tells all others: each then sees a mismatch itself
+        self._network, self._rank = network, rank
+        self._under_way: list[tuple[Any, torch.Tensor]] = []
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        if network.size() > 1:
+            self._thread.start()
+
+    def look(self) -> bool:
+        """Records come through a thread: it needs the time that looking would take."""
+        return False
+
+    def post(self, rank: int, record: Record, while_full: Callable[[], None]) -> None:
+        """Send a record to ``rank``."""
+        data = torch.frombuffer(bytearray(record.pack()), dtype=torch.uint8)
+        self._under_way = [(w, t) for w, t in self._under_way if not w.is_completed()]
+        self._under_way.append((self._network.send([data], rank, 0), data))
+
+    def _listen(self) -> None:
+        data = torch.zeros(BYTES, dtype=torch.uint8)
+        while True:
+            self._network.recv_anysource([data], 0).wait()
+            if data[0] == _BYE:
+                return
+            os.write(self._write, data.numpy().tobytes())
+
+    def close(self) -> None:
+        """End the thread, by a word from the neighbour: all ranks close together."""
+        size = self._network.size()
+        if size > 1:
+            self.post((self._rank + 1) % size, Record(_BYE), lambda: None)
+            self._thread.join()
+            for work, _ in self._under_way:
+                work.wait()
+        for fd in (self._fd, self._write):
+            os.close(fd)
+
+
+class JobEndpoint(GlooEndpoint):
+    """A rank of a job: its peers' calls are asked for through the job's store, not seen on a board."""
+
+    def _calls(self, ranks: Sequence[int], call: str, place: tuple[int, int]) -> dict[int, str]:
+        name = f"call-{place[0]}-{place[1]}"
+        self._store.set(f"{name}-{self.rank}", call)
+        return {rank: self._store.get(f"{name}-{rank}").decode() for rank in ranks}
+
+
+def run_as_rank(
+    worker: Callable[..., Any],
+    nodes: int,
+    args: Sequence[Any],
+    cluster: Cluster | None,
+    limit_s: float | None,
+) -> History:
+    """Run ``worker`` as this rank; every rank returns the history of all.
+
+    Raises ``ValueError`` where ``nodes`` is not the job's WORLD_SIZE, ``WorkerError`` where this rank's worker
+    raises; torchrun then ends the others.
+    """
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if nodes != size:
+        raise ValueError(f"nodes={nodes}, and torchrun started {size} processes: the two must agree.")
+    called = time.monotonic()
+    frozen = freeze(worker, tuple(args))
+    endpoint, inbox = _join(rank, size)
+    if cluster is not None:
+        endpoint.pace(cluster)
+    recorder = Recorder()
+    with _time_limit(endpoint, limit_s):
+        result, ended, startup_s = _play(frozen, endpoint, recorder, called)
+    told: list[Any] = [None] * size
+    dist.all_gather_object(told, pickle.dumps((recorder.drained(), freeze_result(result, rank), ended)))
+    inbox.close()  # not before all are done: a rank that is done early may still be written to
+    return _history(told, cluster, startup_s)
+
+
+def _join(rank: int, size: int) -> tuple[JobEndpoint, NetworkInbox]:
+    global _runs
+    if not dist.is_initialized():
+        dist.init_process_group("gloo", timeout=timedelta(days=1))
+        atexit.register(dist.destroy_process_group)
+    _runs += 1
+    store = dist.PrefixStore(f"ddl_lab-{_runs}", dist.distributed_c10d._get_default_store())
+    local = os.environ.get("LOCAL_WORLD_SIZE") == str(size)
+    endpoint_store = dist.PrefixStore("data", store)
+    control = GlooEndpoint.connect(dist.PrefixStore("control", store), rank, size, local)
+    inbox = NetworkInbox(control, rank)
+    memory = bytearray(Board.size(size))
+    endpoint = JobEndpoint(rank, size, inbox, Slot(memory, rank), Board(memory, size), endpoint_store, local)
+    return endpoint, inbox
+
+
+def _play(
+    frozen: bytes, endpoint: JobEndpoint, recorder: Recorder, called: float
+) -> tuple[Any, float, float]:
+    """Call the worker; its result, when it ended, and how long starting took."""
+    torch.set_num_threads(1)
+    worker, args = thaw(frozen)
+    seed_everything(endpoint.rank)
+    node = Node(endpoint, recorder, tuple(range(endpoint.nodes)))
+    dist.barrier()
+    endpoint.origin = time.monotonic()
+    try:
+        result = worker(node, *args)
+        node._finish()
+    except Exception as error:
+        raise worker_error(endpoint.rank, failure_of(error)) from None
+    return result, endpoint.now(), endpoint.origin - called
+
+
+def _history(told: list[bytes], cluster: Cluster | None, startup_s: float) -> History:
+    recorders, results, finished = [], [], {}
+    for rank, data in enumerate(told):
+        packet, result, ended = pickle.loads(data)
+        recorder = Recorder()
+        recorder.absorb(packet)
+        recorders.append(recorder)
+        results.append(thaw_result(result))
+        finished[rank] = ended
+    about = {"engine": "processes", "transport": "gloo", "launcher": "torchrun"}
+    return History("paced" if cluster else "wall", recorders, results, finished, about, startup_s)
+
+
+class _time_limit:
+    """End this rank in words when the limit passes; torchrun then ends the others."""
+
+    def __init__(self, endpoint: JobEndpoint, limit_s: float | None) -> None:
+        self._timer = threading.Timer(limit_s, self._over, [endpoint, limit_s]) if limit_s else None
+
+    def _over(self, endpoint: JobEndpoint, limit_s: float) -> None:
+        doing = endpoint.doing()
+        said = f"rank {endpoint.rank} is not finished after timeout_s={limit_s:g}: it {doing}"
+        print(said, file=sys.stderr, flush=True)
+        os._exit(1)
+
+    def __enter__(self) -> None:
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer:
+            self._timer.cancel()

@@ -1,0 +1,37 @@
+"""README.md tells what is there: its map names every file of the package, its example runs."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_map_names_every_file_of_the_package_and_no_other() -> None:
+    package = ROOT / "ddl_lab"
+    there = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    named = set(re.findall(r"^\| \d \| `([\w/]+\.py)` \|", README, re.M))
+    assert named == {path for path in there if not path.endswith("__init__.py")}
+
+
+def test_the_map_marks_the_labs_that_exist() -> None:
+    there = {path.name[:2] for path in (ROOT / "labs").glob("[0-9][0-9]_*.ipynb")}
+    rows = [line for line in README.splitlines() if line.startswith("|") and "| here" in line]
+    assert {number for row in rows for number in re.findall(r"\*\*(\d\d) ", row)} == there
+
+
+def test_the_example_prints_the_same_numbers_twice() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(example, {"__name__": "__main__"})
+    over_processes, simulated = printed.getvalue().splitlines()
+    assert over_processes == simulated
+    assert len(set(eval(simulated))) == 1  # every rank holds the same model
+
+
+def test_its_links_and_picture_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+    assert (ROOT / "docs" / "lab.png").stat().st_size < 200_000
