@@ -58,7 +58,7 @@ def load_digits() -> Digits:
     """
     from .data import load_digits as load
     from .processes.client import SERVER
-    from .processes.torchrun import is_rank
+    from .processes.plan import is_rank
 
     if not is_rank():  # under torchrun there is nothing to fork
         SERVER.warm_up()

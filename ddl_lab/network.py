@@ -43,6 +43,10 @@ class Events:
         self._entered += 1
         heapq.heappush(self._heap, (time_s, kind, rank, self._entered, action, subject))
 
+    def all_in(self) -> bool:
+        """Whether nothing more is to happen at this instant."""
+        return not self._heap or self._heap[0][0] > self.now
+
     def run(self, until: float) -> bool:
         """Let events happen until the wall clock shows ``until``; whether any are left."""
         heap, pop, clock = self._heap, heapq.heappop, time.perf_counter
@@ -135,19 +139,18 @@ class Network:
     def _arrive(self, message: Message) -> None:
         box = message.box
         box.coming -= 1
-        receive = box.posted[0] if len(box.posted) == 1 and not box.arrived else None
-        if receive is not None and self._must_take(receive, message):
-            box.posted.clear()
-            self._hand_over(box.rank, receive, message)
+        only = box.posted[0] if len(box.posted) == 1 and not box.arrived else None
+        if only and only.src == message.src and only.key == message.key and not self._ahead(only):
+            box.posted.clear()  # it can't prefer another that arrives now: no need to wait for those
+            self._hand_over(box.rank, only, message)
         else:
             box.arrived.append(message)
-            self._match_later(box)
+            if self._events.all_in():
+                self._match(box)
+            else:
+                self._match_soon(box)
         if not box.coming:
             self._quiet(box.rank)
-
-    def _must_take(self, receive: Receive, message: Message) -> bool:
-        """Whether an only receive can be served at once: it may not prefer another that arrives now."""
-        return receive.src is not None and receive.fits(message) and not self._ahead(receive)
 
     def _ahead(self, receive: Receive) -> bool:
         """Whether a node that is ahead of the event queue posted it."""
@@ -158,9 +161,9 @@ class Network:
         box = self._boxes[rank]
         src = ticket.needs[0] if len(ticket.needs) == 1 else None
         box.posted.append(Receive(src, key, tensor, ticket))
-        self._match_later(box)
+        self._match_soon(box)
 
-    def _match_later(self, box: Mailbox) -> None:
+    def _match_soon(self, box: Mailbox) -> None:
         """Match when the first receive that can be served is posted, and all is in of that instant."""
         for receive in box.posted if box.arrived else ():
             if any(map(receive.fits, box.arrived)):
@@ -178,7 +181,7 @@ class Network:
                 box.posted.remove(receive)
                 box.arrived.remove(message)
                 pairs.append((receive, message))
-        self._match_later(box)
+        self._match_soon(box)
         for receive, message in pairs:
             self._hand_over(box.rank, receive, message)
 

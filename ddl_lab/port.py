@@ -75,9 +75,17 @@ class Collective:
 class Port(Protocol):
     """What an engine does for one node. Ranks are those of the whole run; times are its clock's."""
 
-    rank: int
-    device: torch.device
-    algorithm: str
+    @property
+    def rank(self) -> int:
+        """This node's rank in the run."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where this node's tensors live."""
+
+    @property
+    def algorithm(self) -> str:
+        """By whose formula collectives are counted."""
 
     def now(self) -> float:
         """Seconds on this node's clock."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -195,6 +196,7 @@ class Explorer:
                 continue
             colour = COLOURS[choices.index(count) % len(COLOURS)]
             self._figure.draw(_count(count), found, colour, faint=count != nodes)
+        self._figure.arrange(map(_count, choices))
         band = BAND if nodes > 1 else ""
         self._canvas.head(f"{self._metric}: {_count(nodes, 'simulated ')}, virtual clock{band}")
         faint = [str(count) for count in choices if count != nodes and count in self._curves]
@@ -205,7 +207,7 @@ class Explorer:
         from IPython.display import display
 
         self.text = text
-        words = {"text/plain": f"{text}\n{REVIVE}"}
+        words = {"text/plain": f"{textwrap.fill(text, 90)}\n{REVIVE}"}
         if not self._handles:
             self._handles = [display(self._canvas, display_id=True)]
             self._handles += [display(words, raw=True, display_id=True)]

@@ -58,6 +58,7 @@ def take_turns(ranks, turns=3, act=draw):
 def access(request, monkeypatch):
     """Both ways to the states: where they lie, and the slow one where that is unknown."""
     if request.param == "asked for":
+        monkeypatch.setattr(context, "_torch_memory", None)
         monkeypatch.setattr(context, "_python_memory", None)
         monkeypatch.setattr(context, "_gauss_memory", None)
 
@@ -71,6 +72,7 @@ def as_before():
 
 def test_the_states_are_found_in_memory(request):
     if "asked" not in request.node.name:
+        assert context._torch_memory is not None
         assert context._python_memory is not None and context._gauss_memory is not None
 
 

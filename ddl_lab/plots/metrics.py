@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,11 +118,19 @@ class CurveFigure:
 
     def drop(self, label: str) -> None:
         """Remove the curve of this label, if there is one."""
+        if label not in self._artists:
+            return
         self._extents.pop(label, None)
-        for artists in self._artists.pop(label, {}).values():
+        for artists in self._artists.pop(label).values():
             for artist in artists:
                 artist.remove()
         self._fit()
+
+    def arrange(self, labels: Iterable[str]) -> None:
+        """Let the legend name the curves in this order."""
+        self._artists = {label: self._artists[label] for label in labels if label in self._artists}
+        if self._named:
+            self._legend()
 
     def _fit(self) -> None:
         """Let the axes span what is drawn, from zero on, bands included."""

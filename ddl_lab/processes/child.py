@@ -19,6 +19,7 @@ from ..capture import freeze_result, thaw
 from ..context import seed_everything
 from ..errors import failure_of
 from ..node import Node
+from ..port import Port
 from ..recorder import Recorder
 from .board import Board, Slot
 from .channel import Channel
@@ -26,7 +27,9 @@ from .endpoint import Endpoint
 from .gloo import GlooEndpoint
 from .memory import attach
 from .output import redirect
+from .plan import Plan
 from .shm import ShmEndpoint
+from .staging import place
 from .wire import Inbox
 
 _FLUSH_S = 0.02  # records reach the caller at most this late
@@ -87,7 +90,9 @@ def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
         _listen(channel, recorder, endpoint, started)
         channel.send("ready")
         started.wait()
-        outcome = _work(worker, args, endpoint, recorder)
+        outcome = _work(
+            worker, args, endpoint, place(endpoint, spec["plan"], rank, lambda: _store(spec)), recorder
+        )
     except BaseException as error:  # whatever it is, the caller must hear of it
         outcome = ("failed", failure_of(error), time.monotonic())
     for stream in streams:
@@ -121,15 +126,19 @@ def _endpoint(
     spec: dict[str, Any], rank: int, inbox: Inbox, slot: Slot, board: Board, memory: torch.Tensor
 ) -> Endpoint:
     slot.running()
+    plan: Plan = spec["plan"]
     endpoint: Endpoint
-    if spec["transport"] == "gloo":
-        store = dist.FileStore(os.path.join(spec["folder"], "store"), spec["nodes"])
-        endpoint = GlooEndpoint(rank, spec["nodes"], inbox, slot, board, store)
+    if plan.transport == "gloo":
+        endpoint = GlooEndpoint(rank, plan.nodes, inbox, slot, board, _store(spec))
     else:
-        endpoint = ShmEndpoint(rank, spec["nodes"], inbox, slot, board, memory)
-    if spec["cluster"] is not None:
-        endpoint.pace(spec["cluster"])
+        endpoint = ShmEndpoint(rank, plan.nodes, inbox, slot, board, memory)
+    if plan.cluster is not None:
+        endpoint.pace(plan.cluster)
     return endpoint
+
+
+def _store(spec: dict[str, Any]) -> dist.Store:
+    return dist.FileStore(os.path.join(spec["folder"], "store"), spec["nodes"])
 
 
 def _listen(
@@ -153,9 +162,9 @@ def _listen(
 
 
 def _work(
-    worker: Any, args: tuple[Any, ...], endpoint: Endpoint, recorder: StreamingRecorder
+    worker: Any, args: tuple[Any, ...], endpoint: Endpoint, port: Port, recorder: StreamingRecorder
 ) -> tuple[Any, ...]:
-    node = Node(endpoint, recorder, tuple(range(endpoint.nodes)))
+    node = Node(port, recorder, tuple(range(endpoint.nodes)))
     result = worker(node, *args)
     node._finish()
     ended = endpoint.now()

@@ -215,7 +215,7 @@ class Endpoint:
 
     # meetings
 
-    def _meet(self, group: Group, call: str) -> float:
+    def meet(self, group: Group, call: str) -> float:
         """Wait until all of the group are here with an equal ``call``; returns when the last one came.
 
         With a core for each rank every one tells all others. With fewer the group's first rank collects and

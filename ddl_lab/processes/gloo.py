@@ -17,14 +17,9 @@ from torch import Tensor
 from ..port import Collective, Group
 from .board import Board, Slot
 from .endpoint import Endpoint, Incoming, Outgoing, nbytes
+from .groups import move
 from .wire import Inbox, Record
 
-_OPS = {
-    "sum": dist.ReduceOp.SUM,
-    "mean": dist.ReduceOp.SUM,
-    "max": dist.ReduceOp.MAX,
-    "min": dist.ReduceOp.MIN,
-}
 _TAGS = 2**24  # gloo's tags are small integers; messages under way at once are far fewer
 
 
@@ -42,7 +37,7 @@ class GlooEndpoint(Endpoint):
         local: bool = True,
     ) -> None:
         super().__init__(rank, nodes, inbox, slot, board)
-        self._store, self._local = store, local
+        self.store, self._local = store, local
         self._networks: dict[tuple[int, ...], Any] = {}
         self._world = self._network(tuple(range(nodes)))
         self._works: dict[int, tuple[Any, Tensor]] = {}
@@ -60,7 +55,7 @@ class GlooEndpoint(Endpoint):
     def _network(self, ranks: tuple[int, ...]) -> Any:
         """The process group of these ranks; made when they first use it together."""
         if ranks not in self._networks:
-            store = dist.PrefixStore("-".join(map(str, ranks)), self._store)
+            store = dist.PrefixStore("-".join(map(str, ranks)), self.store)
             me, size = ranks.index(self.rank), len(ranks)
             self._networks[ranks] = self.connect(store, me, size, self._local)
         return self._networks[ranks]
@@ -89,41 +84,6 @@ class GlooEndpoint(Endpoint):
     # collectives
 
     def _move(self, group: Group, work: Collective) -> float:
-        last = self._meet(group, work.call)
-        if work.full.numel() and work.name != "barrier":
-            getattr(self, f"_{work.name}")(self._network(group.ranks), group, work)
+        last = self.meet(group, work.call)
+        move(self._network(group.ranks), group.me, work)
         return last
-
-    def _all_reduce(self, network: Any, group: Group, work: Collective) -> None:
-        _reduce(network, work.own, work.op)
-
-    def _broadcast(self, network: Any, group: Group, work: Collective) -> None:
-        _share(network, work.own, work.src)
-
-    def _reduce_scatter(self, network: Any, group: Group, work: Collective) -> None:
-        """Gloo has none for chunks of unequal size: all-reduce, keep your own chunk."""
-        whole = work.full.clone()
-        _reduce(network, whole, work.op)
-        work.own.copy_(whole.split(list(work.chunks))[group.me])
-
-    def _all_gather(self, network: Any, group: Group, work: Collective) -> None:
-        """Each rank broadcasts its chunk: gloo's own all-gather wants chunks of one size."""
-        for src, target in enumerate(work.full.split(list(work.chunks))):
-            if src == group.me:
-                target.copy_(work.own)
-            if target.numel():
-                _share(network, target, src)
-
-
-def _reduce(network: Any, flat: Tensor, op: str) -> None:
-    options = dist.AllreduceOptions()
-    options.reduceOp = _OPS[op]  # type: ignore[assignment]
-    network.allreduce([flat], options).wait()
-    if op == "mean":
-        flat.div_(network.size())
-
-
-def _share(network: Any, flat: Tensor, src: int) -> None:
-    options = dist.BroadcastOptions()
-    options.rootRank, options.rootTensor = src, 0
-    network.broadcast([flat], options).wait()

@@ -33,7 +33,7 @@ class Resources:
             raise LabError(f"no resources for {nodes} processes: {error}. Try fewer nodes.") from error
 
     def _make(self, transport: str, payload: bytes) -> None:
-        shared = ShmEndpoint.size(self.nodes) if transport == "shm" else Board.size(self.nodes)
+        shared = Board.size(self.nodes) if transport == "gloo" else ShmEndpoint.size(self.nodes)
         self.memory_fd = self._keep(memory.create(shared))
         self._shown = mmap.mmap(self.memory_fd, Board.size(self.nodes))
         self.board = Board(self._shown, self.nodes)
@@ -47,7 +47,7 @@ class Resources:
         self.fds = [theirs[0], self.memory_fd, payload_fd, *pipes, *theirs[1:]]
         self.run = Channel(self._ours[0])
         self.controls = [Channel(sock) for sock in self._ours[1:]]
-        if transport == "gloo":
+        if transport != "shm":
             self.folder = tempfile.mkdtemp(prefix="ddl_lab_")  # mode 0700
 
     def _keep(self, fd: int) -> int:

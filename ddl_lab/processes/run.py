@@ -9,15 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..capture import freeze, thaw_result
-from ..checks import check_args, check_cluster, check_nodes, check_worker
 from ..cluster import Cluster
 from ..history import History
 from ..progress import Progress
 from . import torchrun
-from .board import MAX_RANKS
+from .plan import Plan, is_rank, plan
 from .supervisor import Supervisor
-
-TRANSPORTS = ("shm", "gloo")
 
 
 def run(
@@ -34,7 +31,9 @@ def run(
     """Run ``worker(node, *args)`` in ``nodes`` operating-system processes and wait for all.
 
     Every rank starts fresh, with its own copy of what the worker captures, one torch thread, and global
-    random states seeded by its rank. ``transport``: "shm" (shared memory; what "auto" takes) or "gloo".
+    random states seeded by its rank. ``device``: "cpu", or "cuda": rank r on visible GPU r modulo their
+    number. ``transport``: "shm" (shared memory; what "auto" takes), "gloo" (the network's library) or "nccl"
+    (what "auto" takes where each rank has a GPU).
     ``cluster``: take the time that this cluster would ("paced": compute spans are filled up, messages
     held back). ``progress``: show each rank's newest metrics and what workers print; False silences both.
 
@@ -42,9 +41,9 @@ def run(
     (``WorkerError``, ``DeadlockError``, ``CollectiveMismatch``, ``StoppedRun``) with the history so
     far; ``KeyboardInterrupt`` with ``.history`` after Ctrl-C or Stop, when all processes have ended.
     """
-    if torchrun.is_rank():
-        transport = _checked(worker, nodes, device, transport, cluster, timeout_s, args)
-        return torchrun.run_as_rank(worker, nodes, args, cluster, timeout_s)
+    if is_rank():
+        job = plan(worker, nodes, device, transport, cluster, timeout_s, args)
+        return torchrun.run_as_rank(worker, args, job)
     started = start(
         worker, nodes, device=device, transport=transport, cluster=cluster,
         timeout_s=timeout_s, args=args, progress=progress,
@@ -68,47 +67,22 @@ def start(
     progress: bool = True,
 ) -> Run:
     """As ``run``, but return at once: the ``Run``'s ``history`` grows, ``wait`` and ``stop`` end it."""
-    transport = _checked(worker, nodes, device, transport, cluster, timeout_s, args)
-    if torchrun.is_rank():
+    asked = plan(worker, nodes, device, transport, cluster, timeout_s, args)
+    if is_rank():
         raise ValueError("start() under torchrun: this process is one rank of a job already; use run().")
-    return Run(freeze(worker, tuple(args)), nodes, transport, cluster, timeout_s, progress)
-
-
-def _checked(
-    worker: Any, nodes: Any, device: Any, transport: Any, cluster: Any, timeout_s: Any, args: Any
-) -> str:
-    """Check all arguments before anything starts; returns the transport."""
-    check_nodes(nodes, MAX_RANKS)
-    check_args(args)
-    check_worker(worker, args)
-    if device != "cpu":
-        raise ValueError(f"device={device!r}: processes run on 'cpu'.")
-    known = ("gloo",) if torchrun.is_rank() else TRANSPORTS
-    if transport not in ("auto", *known):
-        where = " under torchrun" if torchrun.is_rank() else ""
-        raise ValueError(f"transport={transport!r}{where}: choose 'auto', {', '.join(map(repr, known))}.")
-    if cluster is not None:
-        check_cluster(cluster, nodes)
-    if timeout_s is not None and not timeout_s > 0:
-        raise ValueError(f"timeout_s={timeout_s!r}: it takes seconds above 0, or None for no limit.")
-    return known[0] if transport == "auto" else str(transport)
+    return Run(freeze(worker, tuple(args)), asked, progress)
 
 
 class Run:
     """A run that goes on in the background. Its processes end with it, or with this process."""
 
-    def __init__(
-        self,
-        payload: bytes,
-        nodes: int,
-        transport: str,
-        cluster: Cluster | None,
-        timeout_s: float | None,
-        progress: bool,
-    ) -> None:
-        self._progress = Progress(nodes) if progress else None
+    def __init__(self, payload: bytes, plan: Plan, progress: bool) -> None:
+        self._plan = plan
+        self._progress = Progress(plan.nodes) if progress else None
         self._warned: set[str] = set()
-        self._supervisor = Supervisor(payload, nodes, transport, cluster, timeout_s)
+        self._supervisor = Supervisor(payload, plan)
+        if progress and plan.note:
+            print(plan.note)
         try:
             self._supervisor.start()
         except BaseException:  # an interrupt while the thread starts: it runs all the same
@@ -133,10 +107,10 @@ class Run:
         """What has been recorded so far."""
         run = self._supervisor
         arrived = {rank: thaw_result(data) for rank, data in dict(run.results).items()}
-        results = [arrived.get(rank) for rank in range(run.nodes)]
-        about: dict[str, Any] = {"engine": "processes", "transport": run.transport}
-        about["marks"] = list(run.marks)
-        clock = "wall" if run.cluster is None else "paced"
+        results = [arrived.get(rank) for rank in range(self._plan.nodes)]
+        about: dict[str, Any] = {"engine": "processes", "transport": self._plan.transport}
+        about |= {"device": self._plan.device, "marks": list(run.marks)}
+        clock = "wall" if self._plan.cluster is None else "paced"
         return History(clock, run.recorders, results, dict(run.finished), about, run.startup_s)
 
     def wait(self) -> History:
@@ -184,7 +158,7 @@ class Run:
         self._supervisor.signal(self._known(rank), signal.SIGKILL, "killed")
 
     def _known(self, rank: int) -> int:
-        last = self._supervisor.nodes - 1
+        last = self._plan.nodes - 1
         if not isinstance(rank, int) or isinstance(rank, bool) or not 0 <= rank <= last:
             raise ValueError(f"rank {rank!r}: the ranks of this run are whole numbers 0 to {last}.")
         return rank

@@ -160,7 +160,7 @@ class ShmEndpoint(Endpoint):
         if area is not None:
             return area, -1.0
         self._claim(group.key)
-        last = self._meet(group, call)
+        last = self.meet(group, call)
         slots: list[list[Tensor]] = [[], []]
         results = []
         for rank in group.ranks:
@@ -186,11 +186,11 @@ class ShmEndpoint(Endpoint):
 
     def _begin(self, group: Group, work: Collective, area: _Area, last: float) -> float:
         """The meeting of a block; of several in one collective the first tells when the last rank came."""
-        met = self._meet(group, work.call)
+        met = self.meet(group, work.call)
         return met if last < 0 else last
 
     def _barrier(self, group: Group, work: Collective) -> float:
-        return self._meet(group, work.call)
+        return self.meet(group, work.call)
 
     def _all_reduce(self, group: Group, work: Collective) -> float:
         area, last = self._open(group, work.call)
@@ -222,7 +222,7 @@ class ShmEndpoint(Endpoint):
         parts = [pieces[me] if i == me else slot[start:end] for i, slot in enumerate(slots)]
         mine = _typed(area.results[me], block, end - start)
         pieces[me].copy_(reduce_in_rank_order(mine, parts, work.op))
-        self._meet(group, work.call)
+        self.meet(group, work.call)
         for i, piece in enumerate(pieces):
             if i != me:
                 piece.copy_(_typed(area.results[i], block, piece.numel()))

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from typing import Any
 
-from ..cluster import Cluster
 from ..errors import (
     Failure,
     LabError,
@@ -26,6 +25,7 @@ from ..errors import (
 from ..recorder import Recorder
 from .board import BLOCKED, RETURNED, Status, doing
 from .client import SERVER
+from .plan import Plan
 from .resources import Resources
 from .wire import waiting_bytes
 
@@ -37,18 +37,10 @@ _GONE_S = 10.0  # how long a killed process may take to be gone
 class Supervisor(threading.Thread):
     """Launches a run's workers and follows them to their end; ``done`` is set when all are gone."""
 
-    def __init__(
-        self,
-        payload: bytes,
-        nodes: int,
-        transport: str,
-        cluster: Cluster | None,
-        limit_s: float | None,
-    ) -> None:
+    def __init__(self, payload: bytes, plan: Plan) -> None:
         super().__init__(daemon=True, name="ddl_lab run")
-        self.nodes, self.transport = nodes, transport
-        self.cluster, self.limit_s = cluster, limit_s
-        self.recorders = [Recorder() for _ in range(nodes)]
+        self.plan, self.nodes = plan, plan.nodes
+        self.recorders = [Recorder() for _ in range(plan.nodes)]
         self.results: dict[int, bytes] = {}
         self.finished: dict[int, float] = {}
         self.marks: list[tuple[float, int, str]] = []
@@ -71,13 +63,13 @@ class Supervisor(threading.Thread):
         self._bell_lock = threading.Lock()
 
     def _spec(self) -> dict[str, Any]:
+        # looking before sleeping pays with a core a rank; gloo's own threads need theirs
+        own_cores = self.nodes <= available_cores()
         return {
+            "plan": self.plan,
             "nodes": self.nodes,
-            "transport": self.transport,
-            # looking before sleeping pays with a core a rank; gloo's own threads need theirs
-            "spin": self.transport == "shm" and self.nodes <= available_cores() and not self.cluster,
+            "spin": own_cores and self.plan.transport == "shm" and self.plan.cluster is None,
             "folder": self._resources.folder,
-            "cluster": self.cluster,
             "environ": dict(os.environ),
             "path": list(sys.path),
             "cwd": os.getcwd(),
@@ -115,7 +107,7 @@ class Supervisor(threading.Thread):
     def run(self) -> None:
         """The thread: launch, follow, end. All of it is here, where no Ctrl-C can cut it short."""
         try:
-            self._resources = Resources(self.nodes, self.transport, self._payload)
+            self._resources = Resources(self.nodes, self.plan.transport, self._payload)
             try:
                 SERVER.launch(self._spec(), self._resources.fds)
                 self._resources.sent()
@@ -156,7 +148,7 @@ class Supervisor(threading.Thread):
             key.data()
 
     def _over(self) -> bool:
-        if self.limit_s and time.monotonic() - self._called > self.limit_s:
+        if self.plan.timeout_s and time.monotonic() - self._called > self.plan.timeout_s:
             self._stop_reason = self._stop_reason or self._slow_report()
         crashed = any(rank not in self.finished for rank in self._exits)
         ended = len(self.finished) == self.nodes
@@ -234,7 +226,7 @@ class Supervisor(threading.Thread):
     def _slow_report(self) -> str:
         seen = [self._resources.board.read(rank) for rank in range(self.nodes)]
         busy = [s for s in seen if s.state not in (RETURNED, BLOCKED)]
-        lines = [f"not finished after timeout_s={self.limit_s:g}:"]
+        lines = [f"not finished after timeout_s={self.plan.timeout_s:g}:"]
         for s in seen:
             lines.append(f"  rank {s.rank} {doing(s)}")
         if busy:

@@ -20,24 +20,20 @@ import torch
 import torch.distributed as dist
 
 from ..capture import freeze, freeze_result, thaw, thaw_result
-from ..cluster import Cluster
 from ..context import seed_everything
 from ..errors import failure_of, worker_error
 from ..history import History
 from ..node import Node
+from ..port import Port
 from ..recorder import Recorder
 from .board import Board, Slot
 from .gloo import GlooEndpoint
+from .plan import Plan
+from .staging import place
 from .wire import BYTES, Inbox, Record
 
-_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _BYE = 0
 _runs = 0  # each run of a script has a place of its own in the job's store
-
-
-def is_rank() -> bool:
-    """Whether this process was started as one rank of a job."""
-    return all(name in os.environ for name in _VARIABLES)
 
 
 class NetworkInbox(Inbox):
@@ -88,37 +84,33 @@ class JobEndpoint(GlooEndpoint):
 
     def _calls(self, ranks: Sequence[int], call: str, place: tuple[int, int]) -> dict[int, str]:
         name = f"call-{place[0]}-{place[1]}"
-        self._store.set(f"{name}-{self.rank}", call)
-        return {rank: self._store.get(f"{name}-{rank}").decode() for rank in ranks}
+        self.store.set(f"{name}-{self.rank}", call)
+        return {rank: self.store.get(f"{name}-{rank}").decode() for rank in ranks}
 
 
-def run_as_rank(
-    worker: Callable[..., Any],
-    nodes: int,
-    args: Sequence[Any],
-    cluster: Cluster | None,
-    limit_s: float | None,
-) -> History:
+def run_as_rank(worker: Callable[..., Any], args: Sequence[Any], plan: Plan) -> History:
     """Run ``worker`` as this rank; every rank returns the history of all.
 
-    Raises ``ValueError`` where ``nodes`` is not the job's WORLD_SIZE, ``WorkerError`` where this rank's worker
-    raises; torchrun then ends the others.
+    Raises ``ValueError`` where ``plan.nodes`` is not the job's WORLD_SIZE, ``WorkerError`` where this
+    rank's worker raises; torchrun then ends the others.
     """
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    if nodes != size:
-        raise ValueError(f"nodes={nodes}, and torchrun started {size} processes: the two must agree.")
+    if plan.nodes != size:
+        raise ValueError(f"nodes={plan.nodes}, and torchrun started {size} processes: make them agree.")
     called = time.monotonic()
     frozen = freeze(worker, tuple(args))
     endpoint, inbox = _join(rank, size)
-    if cluster is not None:
-        endpoint.pace(cluster)
+    if plan.cluster is not None:
+        endpoint.pace(plan.cluster)
+    local_rank = int(os.environ.get("LOCAL_RANK", rank))
+    port = place(endpoint, plan, local_rank, lambda: endpoint.store)
     recorder = Recorder()
-    with _time_limit(endpoint, limit_s):
-        result, ended, startup_s = _play(frozen, endpoint, recorder, called)
+    with _time_limit(endpoint, plan.timeout_s):
+        result, ended, startup_s = _play(frozen, endpoint, port, recorder, called)
     told: list[Any] = [None] * size
     dist.all_gather_object(told, pickle.dumps((recorder.drained(), freeze_result(result, rank), ended)))
     inbox.close()  # not before all are done: a rank that is done early may still be written to
-    return _history(told, cluster, startup_s)
+    return _history(told, plan, startup_s)
 
 
 def _join(rank: int, size: int) -> tuple[JobEndpoint, NetworkInbox]:
@@ -138,13 +130,13 @@ def _join(rank: int, size: int) -> tuple[JobEndpoint, NetworkInbox]:
 
 
 def _play(
-    frozen: bytes, endpoint: JobEndpoint, recorder: Recorder, called: float
+    frozen: bytes, endpoint: JobEndpoint, port: Port, recorder: Recorder, called: float
 ) -> tuple[Any, float, float]:
     """Call the worker; its result, when it ended, and how long starting took."""
     torch.set_num_threads(1)
     worker, args = thaw(frozen)
     seed_everything(endpoint.rank)
-    node = Node(endpoint, recorder, tuple(range(endpoint.nodes)))
+    node = Node(port, recorder, tuple(range(endpoint.nodes)))
     dist.barrier()
     endpoint.origin = time.monotonic()
     try:
@@ -155,7 +147,7 @@ def _play(
     return result, endpoint.now(), endpoint.origin - called
 
 
-def _history(told: list[bytes], cluster: Cluster | None, startup_s: float) -> History:
+def _history(told: list[bytes], plan: Plan, startup_s: float) -> History:
     recorders, results, finished = [], [], {}
     for rank, data in enumerate(told):
         packet, result, ended = pickle.loads(data)
@@ -164,8 +156,8 @@ def _history(told: list[bytes], cluster: Cluster | None, startup_s: float) -> Hi
         recorders.append(recorder)
         results.append(thaw_result(result))
         finished[rank] = ended
-    about = {"engine": "processes", "transport": "gloo", "launcher": "torchrun"}
-    return History("paced" if cluster else "wall", recorders, results, finished, about, startup_s)
+    about = {"engine": "processes", "transport": plan.transport, "launcher": "torchrun"}
+    return History("paced" if plan.cluster else "wall", recorders, results, finished, about, startup_s)
 
 
 class _time_limit:
