@@ -1,4 +1,4 @@
-"""``python -m benchmarks [startup training simulation transport pacing]``: measure and print a table."""
+"""``python -m benchmarks [NAME …]``: measure and print a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from .table import HEAD
 
-ROOMS = ("startup", "training", "simulation", "transport", "pacing")
+ROOMS = ("startup", "training", "simulation", "transport", "server", "pacing", "recording")
 
 
 def main(names: list[str]) -> int:

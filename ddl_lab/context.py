@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.random.mtrand import RandomState, _rand, get_bit_generator, set_bit_generator
 
-_torch_generator = torch.default_generator
+_torch_generator: Any = torch.default_generator
 _python_random: Any = random._inst
 
 # All nodes share this one in turn; the caller's own is put aside meanwhile, and keeps its state.
@@ -124,26 +124,28 @@ def _place(owner: object, content: bytes) -> int | None:
 
 
 def _find_torch_state() -> memoryview | None:
-    """torch's: seed and counters (20 bytes), 624 words, and two normal samples kept for the next calls."""
-    one, two = torch.Generator(), torch.Generator()
-    for generator, seed in ((one, 1), (two, 2)):
-        generator.manual_seed(seed)
-        _draw_normal(generator)
-    words = one.get_state()[24 : 24 + 8 * 624].view(torch.int64).to(torch.int32)
-    place = ctypes.string_at(one._cdata, 2600).find(words.numpy().tobytes()) - 20
+    """torch's: seed and counters (20 bytes), 624 words, and two normal samples kept for the next calls.
+
+    No torch operation is run: the fork server imports this.
+    """
+    one: Any = torch.Generator()
+    two: Any = torch.Generator()
+    state = bytearray(one.get_state().numpy().tobytes())
+    if len(state) != 5056:  # seed, counters, 624 words of 8 bytes, and from 5016 on the two samples
+        return None
+    struct.pack_into("dddi", state, 5016, 0.1, 0.2, 0.3, True)
+    struct.pack_into("f?", state, 5048, 0.4, True)
+    one.set_state(torch.frombuffer(state, dtype=torch.uint8))
+    words = np.frombuffer(state, np.uint64, 624, 24).astype(np.uint32)
+    place = ctypes.string_at(one._cdata, 2600).find(words.tobytes()) - 20
     if place < 0:
         return None
     size = 20 + 4 * 624 + 4 + 8 + 16
+    two.manual_seed(2)
     _memory(two._cdata + place, size)[:] = _memory(one._cdata + place, size)
-    works = torch.equal(one.get_state(), two.get_state())
-    works = works and _draw_normal(one) == _draw_normal(two)
+    kept = two.get_state().numpy().tobytes()
+    works = kept == one.get_state().numpy().tobytes() and kept[5040] and kept[5052]  # with both samples
     return _memory(_torch_generator._cdata + place, size) if works else None
-
-
-def _draw_normal(generator: torch.Generator) -> list[float]:
-    """A single and a double normal sample: of each a second is kept."""
-    kinds = (torch.float32, torch.float64)
-    return [torch.randn(1, dtype=kind, generator=generator).item() for kind in kinds]
 
 
 def _find_python_state() -> memoryview | None:

@@ -102,8 +102,8 @@ class Mailbox:
 class Network:
     """All links and mailboxes.
 
-    ``settled(rank, ticket)`` is called when a ticket of ``rank`` is done, ``quiet(rank)`` when nothing more is
-    on its way to ``rank``.
+    ``settled(rank, ticket)`` is called when a ticket of ``rank`` is done, ``quiet(rank)`` when nothing
+    more is on its way to ``rank``.
     """
 
     def __init__(

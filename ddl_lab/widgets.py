@@ -207,7 +207,8 @@ class Explorer:
         from IPython.display import display
 
         self.text = text
-        words = {"text/plain": f"{textwrap.fill(text, 90)}\n{REVIVE}"}
+        lines = [textwrap.fill(line, 90) for line in text.splitlines()]
+        words = {"text/plain": "\n".join([*lines, REVIVE])}
         if not self._handles:
             self._handles = [display(self._canvas, display_id=True)]
             self._handles += [display(words, raw=True, display_id=True)]

@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parents[1] / "ddl_lab"
 FLOORS = {
     5: ["widgets", "exercises"],
     4: ["plots", "strategies"],
-    3: ["processes", "virtual", "hub", "network", "virtual_port", "progress"],
+    3: ["processes", "virtual", "virtual_port", "hub", "network", "progress"],
     2: [
-        "node", "messages", "arguments", "port", "context", "checks", "meetings", "waits",
-        "cluster", "collectives", "recorder", "history", "archive", "capture", "storages", "blame",
+        "node", "messages", "arguments", "port", "context", "checks", "collectives", "cluster",
+        "meetings", "waits", "recorder", "history", "archive", "capture", "storages", "blame",
     ],
     1: ["errors", "data", "shared", "shards", "model", "loss"],
 }  # fmt: skip

@@ -73,6 +73,14 @@ def test_ranks_that_step_at_their_own_times_count_with_their_newest_value():
     assert mean == [10, 9, (8 + 4) / 2, (7 + 4) / 2, (6 + 4) / 2, (5 + 2) / 2]
 
 
+def test_ranks_that_meet_in_every_step_have_a_mean_for_each_step_however_late_one_records():
+    late = [
+        (rank, t + 0.9 * rank, {"loss": loss + rank}) for rank, t, row in TOGETHER for loss in row.values()
+    ]
+    by_time, _ = plots.metric(history(late)).axes
+    assert line(by_time) == [pytest.approx([1.45, 2.45, 3.45]), [9, 7, 6]]
+
+
 def test_ranks_without_the_metric_do_not_count():
     rows = [*TOGETHER, (0, 4, {"accuracy": 0.5}), (0, 5, {"accuracy": 0.75})]
     _, by_step = plots.metric(history(rows), "accuracy").axes

@@ -51,7 +51,7 @@ def curve_of(history: History, name: str) -> Curve | None:
     steps, times, values = (np.concatenate(column) for column in zip(*ranks, strict=True))
     by_step = _gathered(steps, values)
     clock = _gathered(steps, times)
-    if _together(clock, [len(rows[0]) for rows in ranks]):
+    if _in_step(clock):
         return Curve(by_step, Points(clock.mean, by_step.mean, by_step.low, by_step.high))
     return Curve(by_step, _newest(ranks, times))
 
@@ -76,12 +76,12 @@ def _gathered(steps: Array, values: Array) -> Points:
     return Points(x.astype(np.int64), mean, low, high)
 
 
-def _together(clock: Points, counts: Sequence[int]) -> bool:
-    """Whether all ranks make each step at about the same time, so that a step has a time."""
-    if max(counts) - min(counts) > 1:
-        return False
-    gap = float(np.median(np.diff(clock.mean))) if len(clock.x) > 1 else np.inf
-    return bool(np.all(clock.high - clock.low <= gap))
+def _in_step(clock: Points) -> bool:
+    """Whether no rank makes a step before all have made the one before, so that a step has a time.
+
+    So it is where ranks meet in every step, however long they take from there to the record.
+    """
+    return bool(np.all(clock.high[:-1] <= clock.low[1:]))
 
 
 def _newest(ranks: Sequence[tuple[Array, ...]], times: Array) -> Points:

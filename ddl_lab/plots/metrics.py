@@ -49,6 +49,7 @@ def metric(
     figure = CurveFigure(canvas, name, joined(map(clock_of, runs)), against, named)
     for place, (key, curve) in enumerate(curves.items()):
         figure.draw(_legend_text(key, by_label), curve, COLOURS[place % len(COLOURS)])
+    figure.arrange(_legend_text(key, by_label) for key in curves)
     return canvas
 
 
@@ -86,7 +87,7 @@ def _legend_text(label: str, by_label: Mapping[str, History]) -> str:
 
 
 class CurveFigure:
-    """Curves of one metric on a canvas; a curve can be replaced while the figure lives."""
+    """Curves of one metric on a canvas: draw and drop them, again and again, then arrange them."""
 
     def __init__(
         self, canvas: Canvas, name: str, clock: str, against: str = "both", named: bool = True
@@ -109,31 +110,22 @@ class CurveFigure:
         for kind, (line, band) in self._artists[label].items():
             points = curve.steps if kind == "steps" else curve.time
             line.set_data(points.x, points.mean)
-            line.set(marker="." if len(points.x) < 3 else "", alpha=0.45 if faint else 1)
-            line.set(linewidth=1.0 if faint else 1.8, zorder=2.0 if faint else 2.5)
+            line.set(marker="." if len(points.x) < 3 else "", alpha=0.6 if faint else 1)
+            line.set(linewidth=1.1 if faint else 1.8, zorder=2.0 if faint else 2.5)
             band.set_data(points.x, points.low, points.high)
             band.set_visible(not faint and bool(np.any(points.low != points.high)))
             self._extents[label][kind] = _extent(points, faint)
-        self._fit()
 
     def drop(self, label: str) -> None:
         """Remove the curve of this label, if there is one."""
-        if label not in self._artists:
-            return
         self._extents.pop(label, None)
-        for artists in self._artists.pop(label).values():
+        for artists in self._artists.pop(label, {}).values():
             for artist in artists:
                 artist.remove()
-        self._fit()
 
     def arrange(self, labels: Iterable[str]) -> None:
-        """Let the legend name the curves in this order."""
+        """After drawing: fit the axes to all curves, and name them in this order."""
         self._artists = {label: self._artists[label] for label in labels if label in self._artists}
-        if self._named:
-            self._legend()
-
-    def _fit(self) -> None:
-        """Let the axes span what is drawn, from zero on, bands included."""
         for kind, ax in self._axes.items():
             rows = [extents[kind] for extents in self._extents.values()]
             rows = [row for row in rows if np.isfinite(row).all()]

@@ -24,9 +24,9 @@ from .wire import PIECE, Inbox, Record
 
 SLOT = 2**20  # bytes of a collective's block: small enough to stay in a core's cache
 _SMALL = 2**14  # bytes up to which every rank reduces everything itself: one meeting instead of two
-_OUTBOX = 2**22
-_PIECE = 2**19  # a larger message moves in pieces of this size, once it is asked for
-_READY = 3 * 2**20  # room for messages laid ready before they are asked for
+_OUTBOX = 6 * 2**20
+_PIECE = 2**20  # a larger message moves in pieces of this size, once it is asked for
+_READY = 4 * 2**20  # room for messages laid ready before they are asked for
 _TABLE = 1024
 _AREA = 3 * SLOT
 _ENTRY = struct.Struct("<QQ")
