@@ -212,14 +212,28 @@ def test_each_span_is_a_bar_in_its_ranks_lane_and_its_kinds_colour():
 def test_a_message_beside_other_work_lies_low_in_its_lane():
     spans = [(0, "send", 0.5, 2), (0, "compute", 0, 1), (0, "wait", 1, 2), (0, "send", 2, 3)]
     run = history(spans=spans, nodes=1)
-    lanes = lanes_of(run)
-    assert lanes.behind.tolist() == [False, True, False, False]
     low, full = bars(plots.timeline(run))["communicate"][::-1]
     assert low[3] < full[3]
     (note,) = [
         t.get_text() for t in plots.timeline(run).axes[0].get_legend().get_texts() if "low" in t.get_text()
     ]
     assert note.startswith("communicate")
+
+
+@pytest.mark.parametrize(
+    ("spans", "behind"),
+    [
+        ([("send", 0, 1), ("compute", 1, 2), ("recv", 2, 3)], []),  # one after the other
+        ([("compute", 0, 2), ("send", 1, 3)], ["send"]),
+        ([("send", 0, 2), ("compute", 1, 3)], ["send"]),
+        ([("send", 0, 9), ("compute", 1, 2), ("compute", 4, 5), ("recv", 6, 7)], ["send", "recv"]),
+        ([("compute", 0, 1), ("wait", 1, 3), ("recv", 3, 4)], []),
+    ],
+)
+def test_messages_that_share_time_with_other_spans_are_beside_them(spans, behind):
+    run = history(spans=[(0, *span) for span in spans], nodes=1)
+    kinds = run.spans.kind.to_numpy()
+    assert kinds[lanes_of(run).behind].tolist() == behind
 
 
 @pytest.mark.parametrize(

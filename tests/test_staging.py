@@ -98,7 +98,7 @@ def test_more_ranks_than_gpus_share_them_and_it_is_said(monkeypatch):
 def test_without_a_gpu_cuda_is_refused_in_words():
     with pytest.raises(ValueError, match="no GPU is visible here"):
         lab.run(lambda node: None, 2, device="cuda")
-    with pytest.raises(ValueError, match="nccl.*needs a GPU for each rank"):
+    with pytest.raises(ValueError, match=r"nccl.*needs a GPU for each rank"):
         lab.run(lambda node: None, 2, transport="nccl")
 
 

@@ -1,6 +1,7 @@
 """The explorer: what it shows is what was simulated, a move of its slider is heard at once."""
 
 import asyncio
+import threading
 import time
 from types import SimpleNamespace
 
@@ -166,13 +167,16 @@ def test_a_newer_value_takes_the_place_of_the_older(page):
     in_a_loop(act)
 
 
-def test_moves_from_another_thread_are_followed_in_the_main_one(page):
+def test_moves_from_another_thread_are_followed_in_the_main_one(page, monkeypatch):
     async def act():
         shown = explorer()
         shown.show()
+        go, threads = shown._go, []
+        monkeypatch.setattr(shown, "_go", lambda n: (threads.append(threading.current_thread()), go(n)))
         await asyncio.to_thread(setattr, shown.slider, "value", 2)
         while not page.text.startswith("2 simulated"):
             await asyncio.sleep(0.005)
+        assert threads == [threading.main_thread()]
 
     in_a_loop(act)
 

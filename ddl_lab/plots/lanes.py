@@ -68,7 +68,8 @@ def timeline(history: History, *, seconds: Any = None, steps: Any = None) -> Fig
     from .canvas import Canvas
 
     headline = f"timeline: {described(history)}{part and ', '}{part}"
-    canvas = Canvas(7.6, 1.3 + 0.28 * max(history.nodes, 2), headline)
+    lane = 0.28 if history.nodes <= 16 else 0.2
+    canvas = Canvas(7.6, 1.3 + lane * max(history.nodes, 2), headline)
     (ax,) = canvas.row(1, top=0.68)
     factor, unit = next((f, name) for limit, f, name in _UNITS if end_s - start_s < limit)
     _draw(ax, lanes.within(start_s, end_s), history.nodes, factor)

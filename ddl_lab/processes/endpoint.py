@@ -47,6 +47,7 @@ class Outgoing:
     data: Tensor
     ticket: Ticket
     offer: Record
+    snapshot: bool  # the worker may change ``data`` as soon as the call returns
     loaded: int = 0
     ready: bool = False  # laid whole with the offer
     blocks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, count) in flight
@@ -113,7 +114,7 @@ class Endpoint:
         )  # fmt: skip
         if self.pacer:
             offer = offer._replace(time_a=self.pacer.departure(ticket.posted, nbytes(tensor)))
-        message = Outgoing(self._sent, dst, tensor, ticket, offer)
+        message = Outgoing(self._sent, dst, tensor, ticket, offer, snapshot)
         self._outgoing[message.number] = message
         self._post(dst, self._lay_ready(message))
         if snapshot and message.loaded < nbytes(tensor):

@@ -65,7 +65,7 @@ class GlooEndpoint(Endpoint):
     def _lay_ready(self, message: Outgoing) -> Record:
         if not message.data.numel():  # gloo would wait for its bytes forever
             return message.offer
-        flat = message.data.clone()  # gloo reads it later
+        flat = message.data.clone() if message.snapshot else message.data  # gloo reads it later
         work = self._world.send([flat], message.dst, message.number % _TAGS)
         self._works[message.number] = (work, flat)
         message.loaded = nbytes(flat)
