@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -29,6 +30,8 @@ from .port import Collective, Group, Ticket
 from .recorder import Recorder
 from .virtual_port import VirtualPort
 from .waits import Waits
+
+_unwilling: list[Any] = []  # greenlets that nothing ends: freeing them would try it again
 
 
 class Hub:
@@ -92,15 +95,19 @@ class Hub:
 
     def _end(self, port: VirtualPort) -> None:
         node, port.greenlet = port.greenlet, None
-        if node is None:
-            return
-        self._enter(port)
-        try:
-            node.throw(GreenletExit)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # by a ``finally`` of the worker: real nodes are killed without a word
-            pass
+        for _ in range(3 if node is not None else 0):  # it may catch its end, and call the node again
+            self._enter(port)
+            try:
+                node.throw(GreenletExit)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # by a ``finally`` of the worker: a real node dies without a word
+                pass
+            if node.dead:
+                return
+        if node is not None:
+            _unwilling.append(node)
+            warnings.warn(f"rank {port.rank} could not be ended: its except catches all.", stacklevel=2)
 
     # Switching: ``block`` and ``switch`` are called in a node's greenlet, ``resume`` in the hub's.
 
@@ -114,8 +121,6 @@ class Hub:
 
     def switch(self) -> None:
         """Let the hub go on."""
-        if self._closing:  # a worker caught its end and calls again
-            raise GreenletExit
         self._home.switch()
 
     def resume(self, port: VirtualPort) -> None:

@@ -145,6 +145,8 @@ class Network:
             self._hand_over(box.rank, only, message)
         else:
             box.arrived.append(message)
+            if len(box.arrived) > 1 and box.arrived[-2].arrives == message.arrives:
+                box.arrived.sort(key=lambda m: (m.arrives, m.src))
             if self._events.all_in():
                 self._match(box)
             else:
@@ -202,7 +204,7 @@ class Network:
         return self._boxes[rank].coming > 0
 
     def close(self, rank: int) -> None:
-        """``rank`` has returned: it takes nothing any more."""
+        """``rank`` has returned: it takes nothing any more, and its tensors may go."""
         box = self._boxes[rank]
         box.posted.clear()
         box.arrived.clear()

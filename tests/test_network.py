@@ -164,6 +164,22 @@ def test_arrivals_at_one_instant_go_to_the_lowest_rank_first(posted_first):
     assert play(worker, 5, instant).results[2] == [(r, at) for r in (0, 1, 3, 4)]
 
 
+def test_a_message_sent_at_the_instant_at_which_others_arrive_takes_part():
+    """Rank 3's is in at 5 when ranks 0 and 1 wake and send, on a network without latency."""
+
+    def worker(node):
+        if node.rank == 2:
+            box = torch.zeros(0)
+            return [(node.recv(box), node.now()) for _ in range(3)]
+        work(node, 5)
+        if node.rank < 2:
+            node.group([0, 1]).barrier()
+        node.send(torch.zeros(0), 2)
+        return None
+
+    assert play(worker, 4, Cluster(latency_s=0.0)).results[2] == [(0, 5.0), (1, 5.0), (3, 5.0)]
+
+
 def test_a_small_message_does_not_overtake_a_large_one():
     def worker(node):
         if node.rank == 0:
@@ -256,6 +272,19 @@ def test_done_sees_only_what_has_happened_by_the_time_of_the_node():
         return seen, node.now()
 
     assert play(worker, 2).results[1] == ([False, False, True], 12.0 + 2e-6)
+
+
+def test_done_sees_what_arrives_at_the_instant_of_the_look():
+    def worker(node):
+        if node.rank == 1:
+            node.send(torch.zeros(1), 0)
+        elif node.rank == 0:
+            handle = node.irecv(torch.zeros(1))  # from anyone
+            work(node, 11)
+            return handle.done()
+        return None
+
+    assert play(worker, 3).results[0] is True
 
 
 @pytest.mark.parametrize(

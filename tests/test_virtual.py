@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 import weakref
 
 import numpy as np
@@ -243,9 +244,43 @@ def test_finally_blocks_run_when_another_node_fails_and_may_fail_themselves(kept
             sys.modules["kept"].append((node.rank, torch.is_grad_enabled()))
             node.barrier()  # a second call after the end is ended as well
 
-    with pytest.raises(WorkerError, match="rank 1 raised ValueError: mine"):
+    with warnings.catch_warnings(), pytest.raises(WorkerError, match="rank 1 raised ValueError: mine"):
+        warnings.simplefilter("error")
         simulate(worker, 4)
     assert kept == [(0, True), (2, True), (3, True)]
+
+
+def test_what_happens_at_the_instant_of_an_error_is_still_recorded():
+    def worker(node):
+        if node.rank == 0:
+            work(node, 11)
+            raise ValueError
+        if node.rank == 1:
+            node.recv(torch.zeros(1), 2)
+            node.record(came=node.now())
+        else:
+            node.send(torch.zeros(1), 1)
+
+    with pytest.raises(WorkerError) as caught:
+        simulate(worker, 3, cluster=Cluster(latency_s=10.0, bandwidth_bytes_per_s=4.0))
+    assert caught.value.history.metrics.came.tolist() == [11.0]
+
+
+def test_a_worker_that_catches_everything_does_not_hold_up_the_end():
+    def worker(node):
+        if node.rank == 1:
+            work(node, 1)
+            raise ValueError("mine")
+        while True:
+            try:
+                node.barrier()
+            except BaseException:
+                continue
+
+    told = pytest.warns(UserWarning, match="rank 0 could not be ended: its except catches all")
+    with told, pytest.raises(WorkerError, match="mine"):
+        simulate(worker, 2)
+    assert simulate(train, 2).results
 
 
 def test_an_interrupt_ends_all_nodes_and_carries_the_history():

@@ -21,6 +21,14 @@ def work(node, seconds):
         pass
 
 
+def be_busy(node):
+    """Until long after; a row of metrics each second."""
+    for _ in range(300):
+        work(node, 1)
+        node.group([node.rank]).barrier()
+        node.record(busy=1.0)
+
+
 def test_two_nodes_that_both_send_first():
     def worker(node):
         node.send(torch.zeros(1), 1 - node.rank)
@@ -67,27 +75,27 @@ def test_a_collective_that_one_rank_does_not_enter():
         lambda node: node.group([1, 0]).barrier(),
     ],
 )
-@pytest.mark.parametrize("late", [0, 7])
-def test_a_wait_for_a_rank_that_has_returned_ends_at_once_though_others_go_on(call, late):
-    looks = 300
-
+@pytest.mark.parametrize("calls_at", [0, 7, "7, after rank 0 returned in this process too"])
+def test_a_wait_for_a_rank_that_has_returned_ends_at_once_though_others_go_on(call, calls_at):
     def worker(node):
         if node.rank == 0:
             work(node, 5)
         elif node.rank == 1:
-            work(node, late)
-            call(node)
-        else:  # is busy until long after
-            for _ in range(looks):
+            if calls_at == 7:
+                work(node, 7)  # ahead of rank 0's return
+            elif calls_at:
+                work(node, 6)
+                node.group([1]).barrier()
                 work(node, 1)
-                node.group([2]).barrier()
-                node.record(busy=1.0)
+            call(node)
+        else:
+            be_busy(node)
 
     error = deadlock(worker, 3)
     assert "rank 1 waits in " in str(error) and "but rank 0 returned already" in str(error)
     assert "rank 2" not in str(error)
-    assert max(error.history.finished_s.values()) == 5.0
-    assert len(error.history.metrics) <= max(5, late) + 1
+    assert error.history.finished_s == {0: 5.0}
+    assert len(error.history.metrics) <= (8 if calls_at else 6)
 
 
 def test_a_receive_from_anyone_is_vain_only_when_all_others_have_returned():
@@ -131,22 +139,49 @@ def test_a_message_that_does_not_match_leaves_the_wait_vain():
     def worker(node):
         if node.rank == 0:
             node.isend(torch.ones(3), 1, tag=4)._written = True
-        else:
+        elif node.rank == 1:
             node.recv(torch.zeros(3), 0)
+        else:
+            be_busy(node)
 
-    error = deadlock(worker, 2)
+    error = deadlock(worker, 3)
     assert "rank 1 waits in recv(src=0, tag=0), but rank 0 returned already" in str(error)
+    assert len(error.history.metrics) <= 14, "told when the message is in, at 13"
+
+
+def test_a_node_that_goes_on_is_not_taken_for_one_that_waits_in_vain():
+    """Rank 0 returns at 5 while rank 1, ahead at 20, waits for a message that is still on its way."""
+
+    def worker(node):
+        box = torch.zeros(1)
+        if node.rank == 0:
+            for tag in (1, 0):
+                node.isend(box + tag, 1, tag=tag)._written = True
+            work(node, 5)
+            return None
+        first = node.irecv(box, 0, tag=0)
+        work(node, 20)
+        first.wait()
+        work(node, 9)
+        node.recv(box, 0, tag=1)  # long in
+        return box.item(), node.now()
+
+    assert simulate(worker, 2, cluster=SLOW).results[1] == (1.0, 29.0)
 
 
 def test_a_receive_that_its_node_left_behind_takes_nothing():
     def worker(node):
+        box = torch.zeros(1)
         if node.rank == 0:
-            node.irecv(torch.zeros(1), 1)
+            node.irecv(box, 1)
         else:
+            out = node.isend(box, 0)
             work(node, 100)
-            node.send(torch.zeros(1), 0)
+            node.group([1]).barrier()
+            assert not out.done()
+            out.wait()
 
-    assert "rank 1 waits in send(dst=0, tag=0), but rank 0 returned" in str(deadlock(worker, 2))
+    assert "rank 1 waits in isend(dst=0, tag=0), but rank 0 returned" in str(deadlock(worker, 2))
 
 
 def test_a_group_whose_member_has_returned_is_named_while_others_meet():

@@ -35,7 +35,7 @@ _HANDS_S = 0.05  # how soon a change of the slow factor acts on a span
 Key = tuple[int, int]  # a group's key and a tag
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class Outgoing:
     """A message this rank sends. ``data`` is flat; ``loaded`` bytes of it have been handed over.
 
@@ -45,15 +45,15 @@ class Outgoing:
     number: int
     dst: int
     data: Tensor
+    size: int  # bytes
     ticket: Ticket
-    offer: Record
     snapshot: bool  # the worker may change ``data`` as soon as the call returns
     loaded: int = 0
     ready: bool = False  # laid whole with the offer
     blocks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, count) in flight
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class Incoming:
     """A message offered to this rank; ``pieces`` are ready to be fetched."""
 
@@ -108,16 +108,16 @@ class Endpoint:
         if tensor.dtype not in _DTYPE_CODE:
             raise ValueError(f"send takes numbers and booleans; {tensor.dtype} does not travel.")
         self._sent += 1
+        message = Outgoing(self._sent, dst, tensor, nbytes(tensor), ticket, snapshot)
+        self._outgoing[self._sent] = message
+        head = self.pacer.departure(ticket.posted, message.size) if self.pacer else 0.0
+        offset, size, inline = self._lay_ready(message)
+        code, total = _DTYPE_CODE[tensor.dtype], tensor.numel()
         offer = Record(
-            OFFER, _DTYPE_CODE[tensor.dtype], self.rank, group.key, self._sent, tag=tag,
-            total=tensor.numel(),
+            OFFER, code, self.rank, group.key, self._sent, 0, tag, offset, size, head, 0.0, total, inline
         )  # fmt: skip
-        if self.pacer:
-            offer = offer._replace(time_a=self.pacer.departure(ticket.posted, nbytes(tensor)))
-        message = Outgoing(self._sent, dst, tensor, ticket, offer, snapshot)
-        self._outgoing[message.number] = message
-        self._post(dst, self._lay_ready(message))
-        if snapshot and message.loaded < nbytes(tensor):
+        self._post(dst, offer)
+        if snapshot and message.loaded < message.size:
             message.data = tensor.clone()
 
     def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
@@ -148,8 +148,8 @@ class Endpoint:
 
     # what a transport fills in
 
-    def _lay_ready(self, message: Outgoing) -> Record:
-        """Hand a message's bytes over if there is room for them now; its offer, telling where they are."""
+    def _lay_ready(self, message: Outgoing) -> tuple[int, int, bytes]:
+        """Hand a message's bytes over if there is room now: offset and size, or the bytes themselves."""
         raise NotImplementedError
 
     def _on_room(self, record: Record) -> None:
@@ -172,7 +172,7 @@ class Endpoint:
     def _match(self, key: Key) -> None:
         """Give offered messages to posted receives, both in order."""
         posted, offered = self._posted[key], self._offered[key]
-        for entry in list(posted) if offered else ():
+        for entry in list(posted) if offered and posted else ():
             ticket, tensor = entry
             message = next((m for m in offered if m.offer.sender in ticket.needs), None)
             if message is not None:
@@ -287,7 +287,6 @@ class Endpoint:
         any_of: bool = False,
     ) -> None:
         """Handle records until ``done``; asleep in between, and saying so on the board."""
-        self._handle_all()
         while not done():
             if self._due:
                 self._inbox.nap(self._due[0][0] - self.now())
@@ -298,8 +297,9 @@ class Endpoint:
             self._handle_all()
 
     def _handle_all(self) -> None:
-        for record in self._inbox.take():
-            _HANDLERS[record.kind](self, record)
+        if self._inbox.ready():
+            for record in self._inbox.take():
+                _HANDLERS[record.kind](self, record)
         while self._due and self._due[0][0] <= self.now():
             self._arrived(heapq.heappop(self._due)[2])
 

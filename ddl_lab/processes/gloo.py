@@ -62,14 +62,14 @@ class GlooEndpoint(Endpoint):
 
     # messages: the offer tells the tag under which gloo carries the tensor
 
-    def _lay_ready(self, message: Outgoing) -> Record:
+    def _lay_ready(self, message: Outgoing) -> tuple[int, int, bytes]:
         if not message.data.numel():  # gloo would wait for its bytes forever
-            return message.offer
+            return 0, 0, b""
         flat = message.data.clone() if message.snapshot else message.data  # gloo reads it later
         work = self._world.send([flat], message.dst, message.number % _TAGS)
         self._works[message.number] = (work, flat)
-        message.loaded = nbytes(flat)
-        return message.offer._replace(size=message.loaded)
+        message.loaded = message.size
+        return 0, message.size, b""
 
     def _fetch(self, message: Incoming, piece: Record) -> int:
         assert message.target is not None

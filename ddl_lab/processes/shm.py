@@ -4,13 +4,14 @@ Each rank owns a region: a table of its groups' areas, an outbox for messages, a
 area has two slots, used in turn, in which the rank lays its input, and a place for the chunk it
 reduces.
 
-All-reduce, block by block: lay the block in the slot; meet; reduce your own chunk over all slots in
-rank order; meet; copy the chunks of the others. A slot is written again two blocks later, when a
-meeting has shown that all have read it.
+All-reduce of more than two ranks, block by block: lay the block in the slot; meet; reduce your own
+chunk over all slots in rank order; meet; copy the chunks of the others. A slot is written again two
+blocks later, when a meeting has shown that all have read it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import struct
 
 import torch
@@ -19,11 +20,11 @@ from torch import Tensor
 from ..collectives import even_chunks
 from ..port import Collective, Group, reduce_in_rank_order
 from .board import Board, Slot
-from .endpoint import Endpoint, Incoming, Outgoing, nbytes
-from .wire import PIECE, Inbox, Record
+from .endpoint import Endpoint, Incoming, Outgoing
+from .wire import INLINE, PIECE, Inbox, Record
 
 SLOT = 2**20  # bytes of a collective's block: small enough to stay in a core's cache
-_SMALL = 2**14  # bytes up to which every rank reduces everything itself: one meeting instead of two
+_SMALL = 2**14  # bytes up to which more than two ranks, too, reduce everything themselves
 _OUTBOX = 6 * 2**20
 _PIECE = 2**20  # a larger message moves in pieces of this size, once it is asked for
 _READY = 4 * 2**20  # room for messages laid ready before they are asked for
@@ -79,7 +80,7 @@ class ShmEndpoint(Endpoint):
 
     def __init__(self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board, memory: Tensor) -> None:
         super().__init__(rank, nodes, inbox, slot, board)
-        self._memory = memory
+        self._memory, self._address = memory, memory.data_ptr()
         self._base = Board.size(nodes)
         outbox = self._region(rank) + _TABLE
         self._ready_room = Outbox(outbox, _READY)
@@ -97,15 +98,18 @@ class ShmEndpoint(Endpoint):
 
     # messages
 
-    def _lay_ready(self, message: Outgoing) -> Record:
-        size = nbytes(message.data)
+    def _lay_ready(self, message: Outgoing) -> tuple[int, int, bytes]:
+        size, address = message.size, message.data.data_ptr()
+        if size <= INLINE:
+            message.loaded, message.ready = size, True
+            return 0, size, ctypes.string_at(address, size)
         offset = self._ready_room.take(size) if size <= _PIECE else None
         if offset is None:
-            return message.offer
-        self._bytes(offset, size).copy_(message.data.view(torch.uint8))
+            return 0, 0, b""
+        ctypes.memmove(self._address + offset, address, size)
         message.loaded, message.ready = size, True
         message.blocks.append((offset, size))
-        return message.offer._replace(offset=offset, size=size)
+        return offset, size, b""
 
     def _on_room(self, record: Record) -> None:
         message = self._outgoing[record.number]
@@ -118,14 +122,13 @@ class ShmEndpoint(Endpoint):
     def _lay_pieces(self) -> None:
         """Lay the next pieces of the messages that are asked for, while there is room."""
         for message in list(self._wanted):
-            data = message.data.view(torch.uint8)
-            while message.loaded < data.numel() and len(message.blocks) < 2:
-                size = min(_PIECE, data.numel() - message.loaded)
+            while message.loaded < message.size and len(message.blocks) < 2:
+                size = min(_PIECE, message.size - message.loaded)
                 offset = self._piece_room.take(size)
                 if offset is None:
                     return
-                piece = data[message.loaded : message.loaded + size]
-                self._bytes(offset, size).copy_(piece)
+                address = message.data.data_ptr() + message.loaded
+                ctypes.memmove(self._address + offset, address, size)
                 message.loaded += size
                 message.blocks.append((offset, size))
                 record = Record(PIECE, 0, self.rank, number=message.number, offset=offset, size=size)
@@ -136,13 +139,14 @@ class ShmEndpoint(Endpoint):
         room = self._ready_room if message.ready else self._piece_room
         for block in message.blocks:
             room.give(*block)
-        self._lay_pieces()
+        if self._wanted:
+            self._lay_pieces()
 
     def _fetch(self, message: Incoming, piece: Record) -> int:
         assert message.target is not None
-        target = message.target.view(torch.uint8)
-        source = self._bytes(piece.offset, piece.size)
-        target[message.fetched : message.fetched + piece.size].copy_(source)
+        target = message.target.data_ptr() + message.fetched
+        source = self._address + piece.offset if piece.offset else piece.inline
+        ctypes.memmove(target, source, piece.size)
         return piece.size
 
     def _bytes(self, offset: int, count: int) -> Tensor:
@@ -195,20 +199,25 @@ class ShmEndpoint(Endpoint):
     def _all_reduce(self, group: Group, work: Collective) -> float:
         area, last = self._open(group, work.call)
         size = work.own.element_size()
-        if work.own.numel() * size <= _SMALL:
-            return self._all_reduce_small(group, work, area, last)
+        whole = len(group.ranks) == 2 or work.own.numel() * size <= _SMALL
+        reduce = self._all_reduce_whole if whole else self._all_reduce_chunks
         for block in work.own.split(SLOT // size):
-            last = self._all_reduce_block(group, work, area, block, last)
+            last = reduce(group, work, area, block, last)
         return last
 
-    def _all_reduce_small(self, group: Group, work: Collective, area: _Area, last: float) -> float:
-        slots = [_typed(slot, work.own, work.own.numel()) for slot in area.next_slots()]
-        slots[group.me].copy_(work.own)
+    def _all_reduce_whole(
+        self, group: Group, work: Collective, area: _Area, block: Tensor, last: float
+    ) -> float:
+        """Every rank reduces all of the block itself: one meeting, and for two ranks no byte more."""
+        slots = [_typed(slot, block, block.numel()) for slot in area.next_slots()]
+        slots[group.me].copy_(block)
         last = self._begin(group, work, area, last)
-        reduce_in_rank_order(work.own, slots, work.op)
+        if group.me < 2:  # it may read itself where it writes: the first two parts are read at once
+            slots[group.me] = block
+        reduce_in_rank_order(block, slots, work.op)
         return last
 
-    def _all_reduce_block(
+    def _all_reduce_chunks(
         self, group: Group, work: Collective, area: _Area, block: Tensor, last: float
     ) -> float:
         me, count = group.me, block.numel()

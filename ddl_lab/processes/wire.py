@@ -14,13 +14,14 @@ import select
 import struct
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 OFFER, TAKEN, PIECE, ROOM, ENTER, RELEASE = range(1, 7)
 
-_RECORD = struct.Struct("<BBHIQIiQQddQ")
-BYTES = _RECORD.size  # 64 bytes: below PIPE_BUF, so writes from several ranks never mix
+INLINE = 64  # bytes of a message that fit into a record itself
+_RECORD = struct.Struct(f"<BBHIQIiQQddQ{INLINE}s")
+BYTES = _RECORD.size  # below PIPE_BUF, so writes from several ranks never mix
 _SPIN_S = 100e-6  # an idle virtual core takes 50 µs to wake: looking that long first is faster
 _MOST_VAIN = 5  # after this many looks in vain, one look in 32 sleeps
 
@@ -40,6 +41,7 @@ class Record(NamedTuple):
     time_a: float = 0.0
     time_b: float = 0.0
     total: int = 0  # elements of the whole message
+    inline: bytes = b""  # the message itself, where it is that small; then offset is 0
 
     def pack(self) -> bytes:
         """This record's ``BYTES`` bytes."""
@@ -72,14 +74,14 @@ class Inbox:
             except BlockingIOError:
                 while_full()
 
-    def take(self) -> Iterator[Record]:
-        """The records that are here now; never blocks."""
-        try:
-            data = os.read(self._fd, 64 * BYTES)
-        except BlockingIOError:
-            return
-        for record in _RECORD.iter_unpack(data):
-            yield Record(*record)
+    def ready(self) -> bool:
+        """Whether a record is here."""
+        return bool(self._poll.poll(0))
+
+    def take(self) -> list[Record]:
+        """The records that are here; there must be one."""
+        data = os.read(self._fd, 32 * BYTES)
+        return [Record(*record) for record in _RECORD.iter_unpack(data)]
 
     def look(self) -> bool:
         """Whether a record is here, looking for a moment where that is cheaper than to sleep.
@@ -89,7 +91,7 @@ class Inbox:
         """
         if not self.spins or self._skip:
             self._skip = max(0, self._skip - 1)
-            return bool(self._poll.poll(0))
+            return self.ready()
         end = time.perf_counter() + _SPIN_S
         while not self._poll.poll(0):
             if time.perf_counter() >= end:
