@@ -145,7 +145,7 @@ class Hub:
         place = (group.key, group.calls)
         meeting = self._meetings.get(place)
         if meeting is None:
-            meeting = self._meetings[place] = Meeting(group.ranks)
+            meeting = self._meetings[place] = Meeting(group.ranks, port.rank)
         if meeting.enter(port.rank, work, port.time):
             del self._meetings[place]
             if meeting.agreed():

@@ -1,6 +1,7 @@
-"""Collectives of a simulation: nodes meet, the last one to come does the arithmetic for all.
+"""Collectives of a simulation: nodes meet, who comes last reduces for all, each takes its part as it wakes.
 
 Every reduction adds in rank order, once, and is then copied: the same bits on every rank, those of ``run``.
+A copy is made when its node goes on: the node reads it next, and no slice has to make all copies at once.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ from torch import Tensor
 
 from .port import Collective, reduce_in_rank_order
 
+Copy = tuple[Tensor, Tensor]  # to, from
+
 
 class Meeting:
     """One collective of one group: who has entered, with what, and when it ends."""
 
-    __slots__ = ("_missing", "ends", "latest", "ranks", "works")
+    __slots__ = ("_copies", "_missing", "ends", "first", "latest", "ranks", "works")
 
-    def __init__(self, ranks: tuple[int, ...]) -> None:
+    def __init__(self, ranks: tuple[int, ...], first: int) -> None:
         self.ranks = ranks
-        self.works: dict[int, Collective] = {}  # by rank of the run, in order of entry
+        self.first = first  # the rank that came first
+        self.works: dict[int, Collective] = {}  # by rank of the run, until it is carried out
         self.latest = self.ends = 0.0
         self._missing: tuple[int, ...] | None = ranks
+        self._copies: dict[int, Copy] = {}  # by rank: what it still has to take
 
     def enter(self, rank: int, work: Collective, now: float) -> bool:
         """Note an entry; whether all are here."""
@@ -30,11 +35,6 @@ class Meeting:
         self._missing = None
         self.latest = max(self.latest, now)
         return len(self.works) == len(self.ranks)
-
-    @property
-    def first(self) -> int:
-        """The rank that entered first."""
-        return next(iter(self.works))
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -52,47 +52,51 @@ class Meeting:
         return len({work.call for work in self.works.values()}) == 1
 
     def carry_out(self) -> None:
-        """Move and reduce: each rank's tensors hold their results afterwards."""
+        """Reduce what all brought; each has then to ``take`` its part."""
         works = [self.works[rank] for rank in self.ranks]
-        _DO[works[0].name](works)
+        copies = _COPIES[works[0].name](works)
+        self._copies = dict(zip(self.ranks, copies, strict=False))
+        self.works, self._missing = {}, ()
+
+    def take(self, rank: int) -> None:
+        """Copy its part to a node that goes on, and let go of its tensors."""
+        if rank in self._copies:
+            target, source = self._copies.pop(rank)
+            target.copy_(source)
 
 
-def _broadcast(works: Sequence[Collective]) -> None:
-    root = works[works[0].src]
-    for work in works:
-        if work is not root:
-            work.own.copy_(root.own)
+# What each rank has to copy, in order of the group. The sources are nobody's tensors: nodes that have gone
+# on may change theirs. They are one temporary for all.
 
 
-def _all_reduce(works: Sequence[Collective]) -> None:
-    first, *others = works
-    reduce_in_rank_order(first.own, [work.own for work in works], first.op)
-    for work in others:
-        work.own.copy_(first.own)
+def _broadcast(works: Sequence[Collective]) -> list[Copy]:
+    sent = works[works[0].src].own.clone()
+    return [(work.own, sent) for work in works]
 
 
-def _reduce_scatter(works: Sequence[Collective]) -> None:
-    whole = torch.empty_like(works[0].full)  # outputs may lie in inputs: none is written too early
-    reduce_in_rank_order(whole, [work.full for work in works], works[0].op)
-    for work, chunk in zip(works, _chunks(works[0], whole), strict=True):
-        work.own.copy_(chunk)
+def _all_reduce(works: Sequence[Collective]) -> list[Copy]:
+    reduced = torch.empty_like(works[0].own)
+    reduce_in_rank_order(reduced, [work.own for work in works], works[0].op)
+    return [(work.own, reduced) for work in works]
 
 
-def _all_gather(works: Sequence[Collective]) -> None:
-    whole = torch.cat([work.own for work in works])  # as above
-    for work in works:
-        work.full.copy_(whole)
+def _reduce_scatter(works: Sequence[Collective]) -> list[Copy]:
+    reduced = torch.empty_like(works[0].full)
+    reduce_in_rank_order(reduced, [work.full for work in works], works[0].op)
+    chunks = reduced.split(list(works[0].chunks))
+    return [(work.own, chunk) for work, chunk in zip(works, chunks, strict=True)]
 
 
-def _barrier(works: Sequence[Collective]) -> None:
-    """Nothing moves."""
+def _all_gather(works: Sequence[Collective]) -> list[Copy]:
+    whole = torch.cat([work.own for work in works])
+    return [(work.full, whole) for work in works]
 
 
-def _chunks(work: Collective, whole: Tensor) -> tuple[Tensor, ...]:
-    return whole.split(list(work.chunks))
+def _barrier(works: Sequence[Collective]) -> list[Copy]:
+    return []
 
 
-_DO = {
+_COPIES = {
     "broadcast": _broadcast,
     "all_reduce": _all_reduce,
     "reduce_scatter": _reduce_scatter,

@@ -28,7 +28,7 @@ class Progress:
         if now < self._next:
             return
         self._next = now + _EVERY_S
-        head = f"{elapsed_s:.1f} s, {finished} of {self.nodes} nodes done"
+        head = f"{elapsed_s:.1f} s, {finished} of {self.nodes} done"
         self._write("\n".join([head, *self._rows(recorders)]))
 
     def _rows(self, recorders: Sequence[Recorder]) -> list[str]:
@@ -44,7 +44,8 @@ class Progress:
         """Leave one line that says how it ended."""
         if self._shown and history is not None:
             start = f"; started in {history.startup_s:.2f} s" if history.startup_s else ""
-            self._write(f"{history.nodes} nodes, {history.elapsed_s:.2f} s ({history.clock} clock){start}")
+            nodes = f"{history.nodes} node{'s' * (history.nodes > 1)}"
+            self._write(f"{nodes}, {history.elapsed_s:.2f} s ({history.clock} clock){start}")
         if self._shown and self._handle is None and sys.stderr.isatty():
             print(file=sys.stderr)
 

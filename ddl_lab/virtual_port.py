@@ -64,5 +64,6 @@ class VirtualPort:
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
         meeting = self._hub.meet(self, group, work)
         self._hub.block(self, meeting)
+        meeting.take(self.rank)
         self.time = meeting.ends
         return meeting.latest, meeting.ends

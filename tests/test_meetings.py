@@ -66,6 +66,28 @@ def test_broadcast_and_all_gather_copy():
         assert torch.equal(gathered, torch.stack([values(r, 6) for r in range(4)]))
 
 
+def test_a_node_that_goes_on_may_change_its_tensors_before_others_have_woken():
+    """Rank 0 wakes first: what it then writes must reach nobody."""
+    calls = [
+        lambda node, part, whole: node.all_reduce(whole),
+        lambda node, part, whole: node.broadcast(whole, src=0),
+        lambda node, part, whole: node.reduce_scatter(part, whole),
+        lambda node, part, whole: node.all_gather(whole, part),
+    ]
+
+    def worker(node):
+        got = []
+        for call in calls:
+            part, whole = torch.ones(1), torch.ones(4)
+            call(node, part, whole)
+            got += [part.sum().item(), whole.sum().item()]
+            part.fill_(-100.0)
+            whole.fill_(-100.0)
+        return got
+
+    assert simulate(worker, 4).results == [[1, 16, 1, 4, 4, 4, 1, 4]] * 4
+
+
 def test_lists_may_hold_chunks_of_unequal_size():
     sizes = [3, 0, 4]
 
