@@ -42,12 +42,13 @@ def train(model: nn.Module, train_split: Split, rank: int, nodes: int, batch: in
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     order = torch.randperm(len(train_split.x), generator=torch.Generator().manual_seed(0))
     shard = order[rank::nodes]
-    x, y = train_split.x[shard], train_split.y[shard]
+    x, y = train_split.x.clone(), train_split.y.clone()
 
     def step(k: int) -> None:
-        low = k * batch % (len(x) - batch)
+        low = k * batch % (len(shard) - batch)
+        taken = shard[low : low + batch]  # a shuffled batch is gathered, as every loader does
         optimizer.zero_grad()
-        loss_of(model(x[low : low + batch]), y[low : low + batch]).backward()
+        loss_of(model(x[taken]), y[taken]).backward()
         optimizer.step()
 
     for k in range(50):

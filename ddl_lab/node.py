@@ -8,6 +8,7 @@ agree. The names, the argument order and the in-place meaning are torch.distribu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,14 @@ from .arguments import (
 from .collectives import Work
 from .messages import Messages
 from .port import Collective
+
+
+@lru_cache(maxsize=256)
+def _call(name: str, op: str, src: int, dtype: torch.dtype, shape: tuple[int, ...] | None) -> str:
+    """A collective as ranks compare it and reports show it: "all_reduce(op=sum) of float32 (3,)"."""
+    argument = f"op={op}" if op else f"src={src}" if name == "broadcast" else ""
+    tensors = "" if shape is None else f" of {str(dtype)[6:]} {tuple(shape)}"
+    return f"{name}({argument}){tensors}"
 
 
 class _Compute:
@@ -157,10 +166,8 @@ class Node(Messages):
             cost = collectives.even_work(name, full.numel(), n, size, src)
         else:
             chunks, cost = sizes, Work(name, tuple(c * size for c in sizes), src)
-        argument = f"op={op}" if op else f"src={src}" if name == "broadcast" else ""
-        shape = tuple(told.shape) if isinstance(told, Tensor) else sizes
-        tensors = f" of {str(own.dtype)[6:]} {shape}" if told is not None else ""
-        work = Collective(name, op, src, own, full, chunks, f"{name}({argument}){tensors}")
+        shape = None if told is None else told.shape if isinstance(told, Tensor) else sizes
+        work = Collective(name, op, src, own, full, chunks, _call(name, op, src, own.dtype, shape))
         called = self.now()
         started, ended = self._port.collective(self._group, work)
         self._group.calls += 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ _READY = 4 * 2**20  # room for messages laid ready before they are asked for
 _TABLE = 1024
 _AREA = 3 * SLOT
 _ENTRY = struct.Struct("<QQ")
+_MOST_VIEWS = 64
 MAX_GROUPS = 64
 REGION = _TABLE + _OUTBOX + MAX_GROUPS * _AREA  # mostly never touched, and takes no memory then
 
@@ -68,11 +70,18 @@ class _Area:
     def __init__(self, slots: list[list[Tensor]], results: list[Tensor]) -> None:
         self._slots, self.results = slots, results
         self._turn = 0
+        self._views: dict[tuple[int, torch.dtype, int], list[Tensor]] = {}
 
-    def next_slots(self) -> list[Tensor]:
-        """The slots for the next block, of all members."""
+    def next_slots(self, like: Tensor, count: int) -> list[Tensor]:
+        """The slots for the next block, of all members: ``count`` elements of ``like``'s type each."""
         self._turn ^= 1
-        return self._slots[self._turn]
+        key = (self._turn, like.dtype, count)
+        views = self._views.get(key)
+        if views is None:  # training asks for the same ones in every step
+            if len(self._views) > _MOST_VIEWS:
+                self._views.clear()
+            views = self._views[key] = [_typed(slot, like, count) for slot in self._slots[self._turn]]
+        return list(views)
 
 
 class ShmEndpoint(Endpoint):
@@ -201,7 +210,7 @@ class ShmEndpoint(Endpoint):
         size = work.own.element_size()
         whole = len(group.ranks) == 2 or work.own.numel() * size <= _SMALL
         reduce = self._all_reduce_whole if whole else self._all_reduce_chunks
-        for block in work.own.split(SLOT // size):
+        for block in _blocks(work.own, SLOT // size):
             last = reduce(group, work, area, block, last)
         return last
 
@@ -209,7 +218,7 @@ class ShmEndpoint(Endpoint):
         self, group: Group, work: Collective, area: _Area, block: Tensor, last: float
     ) -> float:
         """Every rank reduces all of the block itself: one meeting, and for two ranks no byte more."""
-        slots = [_typed(slot, block, block.numel()) for slot in area.next_slots()]
+        slots = area.next_slots(block, block.numel())
         slots[group.me].copy_(block)
         last = self._begin(group, work, area, last)
         if group.me < 2:  # it may read itself where it writes: the first two parts are read at once
@@ -221,7 +230,7 @@ class ShmEndpoint(Endpoint):
         self, group: Group, work: Collective, area: _Area, block: Tensor, last: float
     ) -> float:
         me, count = group.me, block.numel()
-        slots = [_typed(slot, block, count) for slot in area.next_slots()]
+        slots = area.next_slots(block, count)
         pieces = block.split(list(even_chunks(count, len(slots))))
         start = sum(p.numel() for p in pieces[:me])
         end = start + pieces[me].numel()
@@ -239,8 +248,8 @@ class ShmEndpoint(Endpoint):
 
     def _broadcast(self, group: Group, work: Collective) -> float:
         area, last = self._open(group, work.call)
-        for block in work.own.split(SLOT // work.own.element_size()) or (work.own,):
-            source = _typed(area.next_slots()[work.src], block, block.numel())
+        for block in _blocks(work.own, SLOT // work.own.element_size()):
+            source = area.next_slots(block, block.numel())[work.src]
             if group.me == work.src:
                 source.copy_(block)
             last = self._begin(group, work, area, last)
@@ -253,15 +262,15 @@ class ShmEndpoint(Endpoint):
         step = max(1, SLOT // work.own.element_size() // len(work.chunks))
         chunks = work.full.split(list(work.chunks))
         for low in range(0, max(1, *work.chunks), step):
-            slots = area.next_slots()
-            mine = _typed(slots[group.me], work.own, step * len(chunks))
+            slots = area.next_slots(work.own, step * len(chunks))
+            mine = slots[group.me]
             for i, chunk in enumerate(chunks):
                 piece = chunk[low : low + step]
                 mine[i * step : i * step + piece.numel()].copy_(piece)
             last = self._begin(group, work, area, last)
             out = work.own[low : low + step]
             at = group.me * step
-            parts = [_typed(s, out, step * len(chunks))[at : at + out.numel()] for s in slots]
+            parts = [slot[at : at + out.numel()] for slot in slots]
             reduce_in_rank_order(out, parts, work.op)
         return last
 
@@ -270,14 +279,19 @@ class ShmEndpoint(Endpoint):
         step = SLOT // work.own.element_size()
         targets = work.full.split(list(work.chunks))
         for low in range(0, max(1, *work.chunks), step):
-            slots = area.next_slots()
+            slots = area.next_slots(work.own, step)
             mine = work.own[low : low + step]
-            _typed(slots[group.me], mine, mine.numel()).copy_(mine)
+            slots[group.me][: mine.numel()].copy_(mine)
             last = self._begin(group, work, area, last)
             for slot, target in zip(slots, targets, strict=True):
                 piece = target[low : low + step]
-                piece.copy_(_typed(slot, piece, piece.numel()))
+                piece.copy_(slot[: piece.numel()])
         return last
+
+
+def _blocks(flat: Tensor, most: int) -> Sequence[Tensor]:
+    """``flat`` in pieces of at most ``most`` elements; itself where it is one."""
+    return (flat,) if flat.numel() <= most else flat.split(most)
 
 
 def _typed(slot: Tensor, like: Tensor, count: int) -> Tensor:
