@@ -134,6 +134,9 @@ class Endpoint:
         return ticket.done
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        if len(group.ranks) == 1:
+            _alone(work)
+            return (now := self.now()), now
         last = self._move(group, work)
         if self.pacer:
             size = work.own.element_size()
@@ -224,8 +227,6 @@ class Endpoint:
         """
         number = self._meetings[group.key]
         self._meetings[group.key] = number + 1
-        if len(group.ranks) == 1:
-            return self.now()
         check = zlib.crc32(call.encode())
         mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=self.now())
         self._slot.entered(call)
@@ -345,6 +346,14 @@ _HANDLERS: dict[int, Callable[[Endpoint, Record], None]] = {
     ENTER: Endpoint._on_enter,
     RELEASE: Endpoint._on_release,
 }
+
+
+def _alone(work: Collective) -> None:
+    """A collective of one node: there is nothing to reduce or to send."""
+    if work.name == "reduce_scatter":
+        work.own.copy_(work.full)
+    elif work.name == "all_gather":
+        work.full.copy_(work.own)
 
 
 def nbytes(tensor: Tensor) -> int:
