@@ -32,7 +32,7 @@ from .shm import ShmEndpoint
 from .staging import place
 from .wire import Inbox
 
-_FLUSH_S = 0.02  # records reach the caller at most this late
+_FLUSH_S = 0.1  # records reach the caller at most this late; more often would take the workers time
 _PR_SET_PDEATHSIG = 1
 
 

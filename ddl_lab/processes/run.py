@@ -117,7 +117,7 @@ class Run:
         """Wait for the end, showing progress and what workers print; raises what ``run`` raises."""
         run = self._supervisor
         try:
-            while not run.done.wait(0.05):
+            while not run.done.wait(0.1):
                 self._show()
         except KeyboardInterrupt as interrupt:
             run.stop("interrupted")
