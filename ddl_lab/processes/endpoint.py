@@ -1,5 +1,4 @@
-"""What every transport shares: matching messages, meeting for collectives, saying what the rank waits
-for.
+"""What every transport shares: matching messages, pacing, and the frame of a collective.
 
 A transport adds how tensors move: it subclasses ``Endpoint`` and fills ``_lay_ready``, ``_on_room``,
 ``_fetch``, ``_settled`` and ``_move``.
@@ -8,10 +7,7 @@ A transport adds how tensors move: it subclasses ``Endpoint`` and fills ``_lay_r
 from __future__ import annotations
 
 import heapq
-import time
-import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -19,11 +15,11 @@ from torch import Tensor
 
 from ..cluster import Cluster
 from ..collectives import Work
-from ..errors import mismatch_error
 from ..port import Collective, Group, Ticket
-from .board import Board, Slot, doing
+from .board import Board, Slot
+from .meeting import Meeter
 from .pacing import Pacer, nap
-from .wire import ENTER, OFFER, PIECE, RELEASE, ROOM, TAKEN, Inbox, Record
+from .wire import OFFER, PIECE, ROOM, TAKEN, Inbox, Record
 
 DTYPES = (
     torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32,
@@ -65,32 +61,31 @@ class Incoming:
     arrives: float = 0.0  # paced: when the cluster's link would have delivered it
 
 
-class Endpoint:
+class Endpoint(Meeter):
     """One rank's ``Port`` in real processes, but for how bytes move."""
 
     algorithm = "ring"  # by whose formula collectives are counted
 
     def __init__(self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board) -> None:
-        self.rank, self.nodes = rank, nodes
+        super().__init__(rank, inbox, slot, board)
+        self.nodes = nodes
         self.device = torch.device("cpu")
-        self.origin = time.monotonic()  # the common start: set again when all are ready
-        self._inbox, self._slot, self._board = inbox, slot, board
         self.slow = 1.0  # how many times as long this rank takes to compute: the learner's hand
         self.pacer: Pacer | None = None
-        self._due: list[tuple[float, int, Incoming]] = []  # paced messages that are still on their way
+        self._due: list[tuple[float, int, int, Incoming]] = []  # paced messages that are still on their way
         self._sent = 0
         self._outgoing: dict[int, Outgoing] = {}
         self._incoming: dict[tuple[int, int], Incoming] = {}  # by sender and number
         self._offered: dict[Key, list[Incoming]] = defaultdict(list)  # not yet matched, by arrival
         self._posted: dict[Key, list[tuple[Ticket, Tensor]]] = defaultdict(list)
-        self._meetings: dict[int, int] = defaultdict(int)  # by group: meetings so far
-        self._entered: dict[tuple[int, int], dict[int, Record]] = defaultdict(dict)
-        self._released: dict[tuple[int, int], Record] = {}
+        self._handlers |= {
+            OFFER: self._on_offer,
+            PIECE: self._on_piece,
+            ROOM: self._on_room,
+            TAKEN: self._on_taken,
+        }
 
     # Port
-
-    def now(self) -> float:
-        return time.monotonic() - self.origin
 
     def pace(self, cluster: Cluster) -> None:
         """From now on take the time that ``cluster`` would."""
@@ -217,102 +212,22 @@ class Endpoint:
             taken = Record(TAKEN, 0, self.rank, number=offer.number, time_a=began, time_b=ended)
             self._post(offer.sender, taken)
 
-    # meetings
-
-    def meet(self, group: Group, call: str) -> float:
-        """Wait until all of the group are here with an equal ``call``; returns when the last one came.
-
-        With a core for each rank every one tells all others. With fewer the group's first rank collects and
-        releases: 2(n-1) wake-ups instead of n(n-1).
-        """
-        number = self._meetings[group.key]
-        self._meetings[group.key] = number + 1
-        check = zlib.crc32(call.encode())
-        mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=self.now())
-        self._slot.entered(call)
-        place = (group.key, number)
-        leader = group.ranks[0]
-        if self._inbox.spins or len(group.ranks) == 2:
-            for rank in group.ranks:
-                if rank != self.rank:
-                    self._post(rank, mine)
-            return self._gather(place, mine, group, call)
-        if self.rank != leader:
-            self._post(leader, mine)
-            others = tuple(r for r in group.ranks if r != self.rank)
-            self._until(lambda: place in self._released, call, lambda: others)
-            return self._released.pop(place).time_a
-        last = self._gather(place, mine, group, call)
-        for rank in group.ranks[1:]:
-            self._post(rank, Record(RELEASE, 0, leader, group.key, number, time_a=last))
-        return last
-
-    def _gather(self, place: tuple[int, int], mine: Record, group: Group, call: str) -> float:
-        entered = self._entered[place]
-        expected = len(group.ranks) - 1
-        self._until(
-            lambda: len(entered) == expected,
-            call,
-            lambda: tuple(r for r in group.ranks if r != self.rank and r not in entered),
-        )
-        del self._entered[place]
-        if any(record.check != mine.check for record in entered.values()):
-            raise mismatch_error(self._calls(group.ranks, call, place))
-        return max(mine.time_a, *(record.time_a for record in entered.values()))
-
-    def _calls(self, ranks: Sequence[int], call: str, place: tuple[int, int]) -> dict[int, str]:
-        """What each of ``ranks`` calls in the collective that they disagree on."""
-        return {rank: self._board.call(rank) for rank in ranks}
-
-    def doing(self) -> str:
-        """What this rank is doing, in words."""
-        return doing(self._board.read(self.rank))
-
-    # the inbox
-
-    def _post(self, rank: int, record: Record) -> None:
-        self._inbox.post(rank, record, lambda: self._while_full(rank))
-
-    def _while_full(self, rank: int) -> None:
-        """Another rank's inbox is full: read our own meanwhile, so that two full ones can't block."""
-        self._slot.blocked(f"a message to rank {rank}, whose inbox is full", (rank,), False)
-        self._inbox.nap(0.001)
-        self._slot.running()
-        self._handle_all()
-
-    def _until(
-        self,
-        done: Callable[[], bool],
-        call: str,
-        needs: Callable[[], tuple[int, ...]],
-        any_of: bool = False,
-    ) -> None:
-        """Handle records until ``done``; asleep in between, and saying so on the board."""
-        while not done():
-            if self._due:
-                self._inbox.nap(self._due[0][0] - self.now())
-            elif not self._inbox.look():
-                self._slot.blocked(call, needs(), any_of)
-                self._inbox.sleep()
-                self._slot.running()
-            self._handle_all()
-
-    def _handle_all(self) -> None:
-        if self._inbox.ready():
-            for record in self._inbox.take():
-                _HANDLERS[record.kind](self, record)
-        while self._due and self._due[0][0] <= self.now():
-            self._arrived(heapq.heappop(self._due)[2])
-
     def _on_offer(self, record: Record) -> None:
         message = Incoming(record, deque([record] if record.size else []))
         self._incoming[record.sender, record.number] = message
         if self.pacer:
             size = record.total * DTYPES[record.dtype].itemsize
             message.arrives = self.pacer.arrival(record.time_a, size)
-            heapq.heappush(self._due, (message.arrives, record.sender, message))
+            heapq.heappush(self._due, (message.arrives, record.sender, record.number, message))
         else:
             self._arrived(message)
+
+    def _next_due(self) -> float | None:
+        return self._due[0][0] if self._due else None
+
+    def _pass_due(self) -> None:
+        while self._due and self._due[0][0] <= self.now():
+            self._arrived(heapq.heappop(self._due)[-1])
 
     def _arrived(self, message: Incoming) -> None:
         key = (message.offer.group, message.offer.tag)
@@ -330,22 +245,6 @@ class Endpoint:
         ticket = message.ticket
         ticket.started, ticket.moved = record.time_a, record.time_b
         ticket.ended, ticket.done = max(self.now(), record.time_b), True
-
-    def _on_enter(self, record: Record) -> None:
-        self._entered[record.group, record.number][record.sender] = record
-
-    def _on_release(self, record: Record) -> None:
-        self._released[record.group, record.number] = record
-
-
-_HANDLERS: dict[int, Callable[[Endpoint, Record], None]] = {
-    OFFER: Endpoint._on_offer,
-    PIECE: Endpoint._on_piece,
-    ROOM: lambda endpoint, record: endpoint._on_room(record),
-    TAKEN: Endpoint._on_taken,
-    ENTER: Endpoint._on_enter,
-    RELEASE: Endpoint._on_release,
-}
 
 
 def _alone(work: Collective) -> None:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..collectives import even_chunks
 from ..port import Collective, Group, reduce_in_rank_order
+from .areas import Area, Outbox, blocks, typed
 from .board import Board, Slot
 from .endpoint import Endpoint, Incoming, Outgoing
 from .wire import INLINE, PIECE, Inbox, Record
@@ -32,56 +32,8 @@ _READY = 4 * 2**20  # room for messages laid ready before they are asked for
 _TABLE = 1024
 _AREA = 3 * SLOT
 _ENTRY = struct.Struct("<QQ")
-_MOST_VIEWS = 64
 MAX_GROUPS = 64
 REGION = _TABLE + _OUTBOX + MAX_GROUPS * _AREA  # mostly never touched, and takes no memory then
-
-
-class Outbox:
-    """Room for messages in this rank's region: first fit, freed in any order."""
-
-    def __init__(self, start: int, size: int) -> None:
-        self._free = [(start, start + size)]
-
-    def take(self, size: int) -> int | None:
-        """The offset of ``size`` bytes, aligned to 64, or None where there is no such room now."""
-        need = max(64, -(-size // 64) * 64)
-        for i, (start, end) in enumerate(self._free):
-            if end - start >= need:
-                self._free[i] = (start + need, end)
-                return start
-        return None
-
-    def give(self, offset: int, size: int) -> None:
-        """Give room back."""
-        end = offset + max(64, -(-size // 64) * 64)
-        merged: list[tuple[int, int]] = []
-        for start, stop in sorted([*self._free, (offset, end)]):
-            if merged and merged[-1][1] == start:
-                merged[-1] = (merged[-1][0], stop)
-            elif stop > start:
-                merged.append((start, stop))
-        self._free = merged
-
-
-class _Area:
-    """One group's shared areas as seen from this rank, by the member's rank in the group."""
-
-    def __init__(self, slots: list[list[Tensor]], results: list[Tensor]) -> None:
-        self._slots, self.results = slots, results
-        self._turn = 0
-        self._views: dict[tuple[int, torch.dtype, int], list[Tensor]] = {}
-
-    def next_slots(self, like: Tensor, count: int) -> list[Tensor]:
-        """The slots for the next block, of all members: ``count`` elements of ``like``'s type each."""
-        self._turn ^= 1
-        key = (self._turn, like.dtype, count)
-        views = self._views.get(key)
-        if views is None:  # training asks for the same ones in every step
-            if len(self._views) > _MOST_VIEWS:
-                self._views.clear()
-            views = self._views[key] = [_typed(slot, like, count) for slot in self._slots[self._turn]]
-        return list(views)
 
 
 class ShmEndpoint(Endpoint):
@@ -95,7 +47,7 @@ class ShmEndpoint(Endpoint):
         self._ready_room = Outbox(outbox, _READY)
         self._piece_room = Outbox(outbox + _READY, _OUTBOX - _READY)
         self._wanted: list[Outgoing] = []  # large messages of which the receiver has asked for more
-        self._areas: dict[int, _Area] = {}
+        self._areas: dict[int, Area] = {}
 
     @staticmethod
     def size(nodes: int) -> int:
@@ -167,7 +119,7 @@ class ShmEndpoint(Endpoint):
         last: float = getattr(self, f"_{work.name}")(group, work)
         return last
 
-    def _open(self, group: Group, call: str) -> tuple[_Area, float]:
+    def _open(self, group: Group, call: str) -> tuple[Area, float]:
         """This group's areas; at its first collective every member makes its own and they meet."""
         area = self._areas.get(group.key)
         if area is not None:
@@ -181,7 +133,7 @@ class ShmEndpoint(Endpoint):
             slots[0].append(self._bytes(at, SLOT))
             slots[1].append(self._bytes(at + SLOT, SLOT))
             results.append(self._bytes(at + 2 * SLOT, SLOT))
-        self._areas[group.key] = area = _Area(slots, results)
+        self._areas[group.key] = area = Area(slots, results)
         return area, last
 
     def _claim(self, key: int) -> None:
@@ -197,7 +149,7 @@ class ShmEndpoint(Endpoint):
         table = bytes(self._bytes(self._region(rank), _TABLE).numpy())
         return next(offset for known, offset in _ENTRY.iter_unpack(table) if known == key + 1)
 
-    def _begin(self, group: Group, work: Collective, area: _Area, last: float) -> float:
+    def _begin(self, group: Group, work: Collective, area: Area, last: float) -> float:
         """The meeting of a block; of several in one collective the first tells when the last rank came."""
         met = self.meet(group, work.call)
         return met if last < 0 else last
@@ -210,12 +162,12 @@ class ShmEndpoint(Endpoint):
         size = work.own.element_size()
         whole = len(group.ranks) == 2 or work.own.numel() * size <= _SMALL
         reduce = self._all_reduce_whole if whole else self._all_reduce_chunks
-        for block in _blocks(work.own, SLOT // size):
+        for block in blocks(work.own, SLOT // size):
             last = reduce(group, work, area, block, last)
         return last
 
     def _all_reduce_whole(
-        self, group: Group, work: Collective, area: _Area, block: Tensor, last: float
+        self, group: Group, work: Collective, area: Area, block: Tensor, last: float
     ) -> float:
         """Every rank reduces all of the block itself: one meeting, and for two ranks no byte more."""
         slots = area.next_slots(block, block.numel())
@@ -227,7 +179,7 @@ class ShmEndpoint(Endpoint):
         return last
 
     def _all_reduce_chunks(
-        self, group: Group, work: Collective, area: _Area, block: Tensor, last: float
+        self, group: Group, work: Collective, area: Area, block: Tensor, last: float
     ) -> float:
         me, count = group.me, block.numel()
         slots = area.next_slots(block, count)
@@ -238,17 +190,17 @@ class ShmEndpoint(Endpoint):
         slots[me][end:].copy_(block[end:])
         last = self._begin(group, work, area, last)
         parts = [pieces[me] if i == me else slot[start:end] for i, slot in enumerate(slots)]
-        mine = _typed(area.results[me], block, end - start)
+        mine = typed(area.results[me], block, end - start)
         pieces[me].copy_(reduce_in_rank_order(mine, parts, work.op))
         self.meet(group, work.call)
         for i, piece in enumerate(pieces):
             if i != me:
-                piece.copy_(_typed(area.results[i], block, piece.numel()))
+                piece.copy_(typed(area.results[i], block, piece.numel()))
         return last
 
     def _broadcast(self, group: Group, work: Collective) -> float:
         area, last = self._open(group, work.call)
-        for block in _blocks(work.own, SLOT // work.own.element_size()):
+        for block in blocks(work.own, SLOT // work.own.element_size()):
             source = area.next_slots(block, block.numel())[work.src]
             if group.me == work.src:
                 source.copy_(block)
@@ -287,13 +239,3 @@ class ShmEndpoint(Endpoint):
                 piece = target[low : low + step]
                 piece.copy_(slot[: piece.numel()])
         return last
-
-
-def _blocks(flat: Tensor, most: int) -> Sequence[Tensor]:
-    """``flat`` in pieces of at most ``most`` elements; itself where it is one."""
-    return (flat,) if flat.numel() <= most else flat.split(most)
-
-
-def _typed(slot: Tensor, like: Tensor, count: int) -> Tensor:
-    """The first ``count`` elements of a slot's bytes, as ``like``'s type."""
-    return slot[: count * like.element_size()].view(like.dtype)

@@ -13,18 +13,11 @@ import time
 from collections import deque
 from typing import Any
 
-from ..errors import (
-    Failure,
-    LabError,
-    StoppedRun,
-    WorkerError,
-    deadlock_error,
-    hopeless,
-    worker_error,
-)
+from ..errors import Failure, LabError, StoppedRun, WorkerError, worker_error
 from ..recorder import Recorder
-from .board import BLOCKED, RETURNED, Status, doing
+from .board import Status
 from .client import SERVER
+from .diagnosis import deadlock, death, slow_report
 from .plan import Plan
 from .resources import Resources
 from .wire import waiting_bytes
@@ -149,10 +142,14 @@ class Supervisor(threading.Thread):
 
     def _over(self) -> bool:
         if self.plan.timeout_s and time.monotonic() - self._called > self.plan.timeout_s:
-            self._stop_reason = self._stop_reason or self._slow_report()
+            self._stop_reason = self._stop_reason or self._slow()
         crashed = any(rank not in self.finished for rank in self._exits)
         ended = len(self.finished) == self.nodes
         return bool(ended or crashed or self._failures or self._stop_reason or self.error)
+
+    def _slow(self) -> str:
+        seen = [self._resources.board.read(rank) for rank in range(self.nodes)]
+        return slow_report(seen, self.plan.timeout_s or 0.0)
 
     def _on_server(self) -> None:
         messages, is_open = self._resources.run.arrived()
@@ -206,32 +203,11 @@ class Supervisor(threading.Thread):
                 continue
 
     def _look_for_deadlock(self) -> None:
-        """All ranks asleep, with empty inboxes, unchanged since the last look: nobody will act again.
-
-        A rank asleep that needs one which has returned is as hopeless, whatever the others do.
-        """
-        board, inboxes = self._resources.board, self._resources.inboxes
-        before = self._seen
+        before, board = self._seen, self._resources.board
         now = self._seen = [board.read(rank) for rank in range(self.nodes)]
-        quiet = [waiting_bytes(fd) == 0 for fd in inboxes]
-        if len(before) < self.nodes or self.origin is None:
-            return
-        same = [a.version == b.version for a, b in zip(before, now, strict=True)]
-        returned = [s.rank for s in before if s.state == RETURNED]
-        stuck = [s.wait for s in now if s.state == BLOCKED and quiet[s.rank] and same[s.rank]]
-        lost = any(hopeless(wait, returned) for wait in stuck)
-        if stuck and (lost or len(stuck) + len(returned) == self.nodes):
-            self.error = deadlock_error(stuck, returned)
-
-    def _slow_report(self) -> str:
-        seen = [self._resources.board.read(rank) for rank in range(self.nodes)]
-        busy = [s for s in seen if s.state not in (RETURNED, BLOCKED)]
-        lines = [f"not finished after timeout_s={self.plan.timeout_s:g}:"]
-        for s in seen:
-            lines.append(f"  rank {s.rank} {doing(s)}")
-        if busy:
-            lines.append(f"  The others wait for rank {busy[0].rank}." if len(busy) == 1 else "")
-        return "\n".join(filter(None, lines))
+        quiet = [waiting_bytes(fd) == 0 for fd in self._resources.inboxes]
+        if before and self.origin is not None:
+            self.error = self.error or deadlock(before, now, quiet)
 
     def _verdict(self) -> LabError | None:
         """The error that the end of this run means: the earliest failure, a death, a stop, or none."""
@@ -240,7 +216,7 @@ class Supervisor(threading.Thread):
             return worker_error(rank, failure)
         for rank, code in sorted(self._exits.items()):
             if (rank not in self.finished and code != 0) or self._died == rank:
-                return WorkerError(f"rank {rank} {_death(code)}", rank, "")
+                return WorkerError(f"rank {rank} {death(code)}", rank, "")
         return StoppedRun(self._stop_reason) if self._stop_reason else None
 
     def _end_processes(self, selector: selectors.BaseSelector) -> None:
@@ -263,19 +239,6 @@ class Supervisor(threading.Thread):
         except OSError:  # no server: its workers died with it
             return True
         return True
-
-
-def _death(code: int) -> str:
-    """How a process that said nothing ended."""
-    if code >= 0:
-        return f"ended its process with exit code {code}: a worker returns, it does not call os._exit."
-    name = signal.Signals(-code).name
-    hint = {
-        "SIGKILL": " (by hand, or because the machine ran out of memory)",
-        "SIGSEGV": " (it used memory that is not its own)",
-        "SIGBUS": " (shared memory or a mapped file ran out of room)",
-    }.get(name, "")
-    return f"was killed by {name}{hint}."
 
 
 def available_cores() -> int:
