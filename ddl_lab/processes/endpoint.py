@@ -94,9 +94,13 @@ class Endpoint(Meeter):
 
     def computed(self, started: float, unit: str, amount: float) -> float:
         took = self.now() - started
-        planned = self.pacer.compute_s(unit, amount) if self.pacer else took
+        planned = took
+        if self.pacer:
+            started, planned = self.pacer.due(started), self.pacer.compute_s(unit, amount)
         while (left := started + planned * self.slow - self.now()) > 0 and planned * self.slow > took:
             nap(min(left, _HANDS_S))  # a hand may change the factor meanwhile
+        if self.pacer:
+            self.pacer.reached(started + planned * self.slow)
         return self.now()
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
@@ -105,7 +109,7 @@ class Endpoint(Meeter):
         self._sent += 1
         message = Outgoing(self._sent, dst, tensor, nbytes(tensor), ticket, snapshot)
         self._outgoing[self._sent] = message
-        head = self.pacer.departure(ticket.posted, message.size) if self.pacer else 0.0
+        head = self.pacer.departure(self._due_now(), message.size) if self.pacer else 0.0
         offset, size, inline = self._lay_ready(message)
         code, total = _DTYPE_CODE[tensor.dtype], tensor.numel()
         offer = Record(
@@ -123,6 +127,8 @@ class Endpoint(Meeter):
     def wait(self, ticket: Ticket) -> None:
         any_of = len(ticket.needs) > 1
         self._until(lambda: ticket.done, ticket.call, lambda: ticket.needs, any_of)
+        if self.pacer:
+            self.pacer.reached(ticket.ended)
 
     def poll(self, ticket: Ticket) -> bool:
         self._handle_all()
@@ -136,8 +142,10 @@ class Endpoint(Meeter):
         if self.pacer:
             size = work.own.element_size()
             cost = Work(work.name, tuple(c * size for c in work.chunks), work.src)
-            while (left := self.pacer.collective_end(last, cost) - self.now()) > 0:
+            end = self.pacer.collective_end(last, cost)
+            while (left := end - self.now()) > 0:
                 nap(left)
+            self.pacer.reached(end)
         return last, self.now()
 
     def close(self) -> None:
@@ -205,7 +213,7 @@ class Endpoint(Meeter):
             if message.fetched < size:
                 self._ask(offer)
         if message.fetched >= size:
-            ticket.moved = ticket.ended = self.now()
+            ticket.moved = ticket.ended = max(message.arrives, self._due_now())
             ticket.done = True
             del self._incoming[offer.sender, offer.number]
             began, ended = ticket.started, ticket.ended
@@ -221,6 +229,10 @@ class Endpoint(Meeter):
             heapq.heappush(self._due, (message.arrives, record.sender, record.number, message))
         else:
             self._arrived(message)
+
+    def _due_now(self) -> float:
+        """Now; paced: when this rank was due to be here, if it is only a little late."""
+        return self.pacer.due(self.now()) if self.pacer else self.now()
 
     def _next_due(self) -> float | None:
         return self._due[0][0] if self._due else None
@@ -244,7 +256,7 @@ class Endpoint(Meeter):
         self._settled(message)
         ticket = message.ticket
         ticket.started, ticket.moved = record.time_a, record.time_b
-        ticket.ended, ticket.done = max(self.now(), record.time_b), True
+        ticket.ended, ticket.done = record.time_b if self.pacer else max(self.now(), record.time_b), True
 
 
 def _alone(work: Collective) -> None:

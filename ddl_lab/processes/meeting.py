@@ -33,6 +33,10 @@ class Listener:
         """What this rank is doing, in words."""
         return doing(self._board.read(self.rank))
 
+    def _due_now(self) -> float:
+        """Now, as the others are told of it."""
+        return self.now()
+
     def _next_due(self) -> float | None:
         """When something is due that no record will tell of; None: never."""
         return None
@@ -94,7 +98,7 @@ class Meeter(Listener):
         number = self._meetings[group.key]
         self._meetings[group.key] = number + 1
         check = zlib.crc32(call.encode())
-        mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=self.now())
+        mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=self._due_now())
         self._slot.entered(call)
         place = (group.key, number)
         leader = group.ranks[0]

@@ -12,6 +12,7 @@ import time
 from ..cluster import Cluster
 from ..collectives import Work
 
+_LATE_S = 0.01
 _OVERSLEEP_S = 150e-6  # sleeping wakes up to this late: the rest is waited out awake
 
 
@@ -22,6 +23,19 @@ class Pacer:
         self.cluster = cluster
         self._rank = rank
         self._out_free = self._in_free = 0.0
+        self._reached = 0.0  # when this rank's last span was due to end
+
+    def due(self, now: float) -> float:
+        """When this rank was due to be where it is ``now``.
+
+        The time between two spans is free, as it is in a simulation: waking up late on a busy core must
+        not add up. A rank that is later than ``_LATE_S`` does not catch up.
+        """
+        return max(self._reached, now - _LATE_S)
+
+    def reached(self, when: float) -> None:
+        """A span of this rank was due to end at ``when``."""
+        self._reached = max(self._reached, when)
 
     def compute_s(self, unit: str, amount: float) -> float:
         """How long a compute span should take."""
