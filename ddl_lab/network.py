@@ -18,11 +18,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .cluster import Cluster
-from .port import Ticket
+from .port import Ticket, misfit
 
 # What comes first at one instant: a node that looks (poll) sees all that arrives then; ends are last.
 HEAD, ARRIVAL, WAKE, MATCH, POLL, END = range(6)
@@ -192,9 +191,10 @@ class Network:
         got.peer = message.src
         got.started = max(got.posted, message.began)
         got.moved = got.ended = given.ended = self._events.now
-        got.refused = _misfit(rank, receive, message)
+        sent = message.payload
+        got.refused = misfit(got.call, rank, receive.tensor, message.src, sent.dtype, sent.numel())
         if got.refused is None:
-            receive.tensor.copy_(message.payload)
+            receive.tensor.copy_(sent)
         got.done = given.done = True
         self._settled(rank, got)
         self._settled(message.src, given)
@@ -213,19 +213,3 @@ class Network:
         """Let go of all messages."""
         for box in self._boxes:
             self.close(box.rank)
-
-
-def _misfit(rank: int, receive: Receive, message: Message) -> ValueError | None:
-    """What the receiver is told where the tensor it gave does not fit the message."""
-    expected, sent = receive.tensor, message.payload
-    if expected.numel() == sent.numel() and expected.dtype == sent.dtype:
-        return None
-    return ValueError(
-        f"{receive.ticket.call} on rank {rank} expected {_described(expected)}; "
-        f"rank {message.src} sent {_described(sent)}."
-    )
-
-
-def _described(tensor: torch.Tensor) -> str:
-    count = tensor.numel()
-    return f"{str(tensor.dtype)[6:]} with {count} element{'s' * (count != 1)}"

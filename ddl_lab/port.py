@@ -126,3 +126,19 @@ def reduce_in_rank_order(out: Tensor, parts: Sequence[Tensor], op: str) -> Tenso
     for part in parts[2:]:
         combine(out, part, out=out)
     return out.div_(len(parts)) if op == "mean" else out
+
+
+def misfit(
+    call: str, rank: int, given: Tensor, sender: int, dtype: torch.dtype, count: int
+) -> ValueError | None:
+    """What ``rank`` is told where the tensor it gave to ``call`` does not fit the message, or None."""
+    if given.numel() == count and given.dtype == dtype:
+        return None
+    return ValueError(
+        f"{call} on rank {rank} expected {_described(given.dtype, given.numel())}; "
+        f"rank {sender} sent {_described(dtype, count)}."
+    )
+
+
+def _described(dtype: torch.dtype, count: int) -> str:
+    return f"{str(dtype)[6:]} with {count} element{'s' * (count != 1)}"

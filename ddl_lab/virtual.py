@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .capture import freeze
-from .checks import check_args, check_nodes, check_worker
+from .checks import check_args, check_cluster, check_nodes, check_worker
 from .cluster import Cluster
 from .history import History
 from .hub import Hub
@@ -49,14 +49,7 @@ class Simulation:
         _refuse_here("simulate")
         nodes, args = check_nodes(nodes, MOST_NODES), check_args(args)
         check_worker(worker, args)
-        if not isinstance(cluster, Cluster):
-            kind = type(cluster).__name__
-            raise TypeError(
-                f"cluster must be a Cluster, got {cluster!r:.60} (a {kind}): "
-                "write cluster=Cluster(latency_s=50e-6)."
-            )
-        cluster.check_nodes(nodes)
-        self._hub = Hub(freeze(worker, args), nodes, cluster)
+        self._hub = Hub(freeze(worker, args), nodes, check_cluster(cluster, nodes))
         self._finished = self._closed = False
 
     @property

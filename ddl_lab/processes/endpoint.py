@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..cluster import Cluster
 from ..collectives import Work
-from ..port import Collective, Group, Ticket
+from ..port import Collective, Group, Ticket, misfit
 from .board import Board, Slot
 from .meeting import Meeter
 from .pacing import Pacer, nap
@@ -188,11 +188,9 @@ class Endpoint(Meeter):
 
     def _accept(self, message: Incoming, ticket: Ticket, tensor: Tensor) -> None:
         offer = message.offer
-        if tensor.numel() != offer.total or tensor.dtype != DTYPES[offer.dtype]:
-            raise ValueError(
-                f"{ticket.call} on rank {self.rank} expected {_describe(tensor.dtype, tensor.numel())}; "
-                f"rank {offer.sender} sent {_describe(DTYPES[offer.dtype], offer.total)}."
-            )
+        dtype = DTYPES[offer.dtype]
+        if wrong := misfit(ticket.call, self.rank, tensor, offer.sender, dtype, offer.total):
+            raise wrong
         ticket.peer = offer.sender
         ticket.started = self.pacer.link_began(message.arrives, nbytes(tensor)) if self.pacer else self.now()
         message.target, message.ticket = tensor, ticket
@@ -269,7 +267,3 @@ def _alone(work: Collective) -> None:
 
 def nbytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
-
-
-def _describe(dtype: torch.dtype, count: int) -> str:
-    return f"{str(dtype)[6:]} with {count} element{'s' * (count != 1)}"

@@ -149,7 +149,7 @@ class ShmEndpoint(Endpoint):
         table = bytes(self._bytes(self._region(rank), _TABLE).numpy())
         return next(offset for known, offset in _ENTRY.iter_unpack(table) if known == key + 1)
 
-    def _begin(self, group: Group, work: Collective, area: Area, last: float) -> float:
+    def _begin(self, group: Group, work: Collective, last: float) -> float:
         """The meeting of a block; of several in one collective the first tells when the last rank came."""
         met = self.meet(group, work.call)
         return met if last < 0 else last
@@ -172,7 +172,7 @@ class ShmEndpoint(Endpoint):
         """Every rank reduces all of the block itself: one meeting, and for two ranks no byte more."""
         slots = area.next_slots(block, block.numel())
         slots[group.me].copy_(block)
-        last = self._begin(group, work, area, last)
+        last = self._begin(group, work, last)
         if group.me < 2:  # it may read itself where it writes: the first two parts are read at once
             slots[group.me] = block
         reduce_in_rank_order(block, slots, work.op)
@@ -188,7 +188,7 @@ class ShmEndpoint(Endpoint):
         end = start + pieces[me].numel()
         slots[me][:start].copy_(block[:start])
         slots[me][end:].copy_(block[end:])
-        last = self._begin(group, work, area, last)
+        last = self._begin(group, work, last)
         parts = [pieces[me] if i == me else slot[start:end] for i, slot in enumerate(slots)]
         mine = typed(area.results[me], block, end - start)
         pieces[me].copy_(reduce_in_rank_order(mine, parts, work.op))
@@ -204,7 +204,7 @@ class ShmEndpoint(Endpoint):
             source = area.next_slots(block, block.numel())[work.src]
             if group.me == work.src:
                 source.copy_(block)
-            last = self._begin(group, work, area, last)
+            last = self._begin(group, work, last)
             if group.me != work.src:
                 block.copy_(source)
         return last
@@ -219,7 +219,7 @@ class ShmEndpoint(Endpoint):
             for i, chunk in enumerate(chunks):
                 piece = chunk[low : low + step]
                 mine[i * step : i * step + piece.numel()].copy_(piece)
-            last = self._begin(group, work, area, last)
+            last = self._begin(group, work, last)
             out = work.own[low : low + step]
             at = group.me * step
             parts = [slot[at : at + out.numel()] for slot in slots]
@@ -234,7 +234,7 @@ class ShmEndpoint(Endpoint):
             slots = area.next_slots(work.own, step)
             mine = work.own[low : low + step]
             slots[group.me][: mine.numel()].copy_(mine)
-            last = self._begin(group, work, area, last)
+            last = self._begin(group, work, last)
             for slot, target in zip(slots, targets, strict=True):
                 piece = target[low : low + step]
                 piece.copy_(slot[: piece.numel()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import selectors
@@ -228,17 +229,12 @@ class Supervisor(threading.Thread):
         killed = False
         while len(self._exits) < self.nodes and time.monotonic() < began + _GONE_S:
             if not killed and time.monotonic() > began + _GRACE_S:
-                killed = self._order(signal.SIGKILL)
+                killed = True
+                with contextlib.suppress(OSError):  # no server: its workers died with it
+                    self._resources.run.send(None, signal.SIGKILL)
             self._hear(selector, 0.02)
             if SERVER.pid is None:  # then the kernel has ended the workers with it
                 break
-
-    def _order(self, number: int) -> bool:
-        try:
-            self._resources.run.send(None, number)
-        except OSError:  # no server: its workers died with it
-            return True
-        return True
 
 
 def available_cores() -> int:
