@@ -57,8 +57,11 @@ def parameters(model: nn.Module) -> torch.Tensor:
     ``copy.deepcopy``, a replaced layer), is tied anew: ask again rather than keep the tensor.
     Raises ValueError for a model without parameters, of another dtype, or on several devices.
     """
-    leaves = list(model.parameters())
-    flat = model.__dict__.get(_FLAT)
+    return _flat(model, list(model.parameters()))
+
+
+def _flat(model: nn.Module, leaves: list[nn.Parameter]) -> torch.Tensor:
+    flat: torch.Tensor | None = model.__dict__.get(_FLAT)
     if flat is None or not _is_tied(flat, leaves):
         flat = _tie(leaves)
         setattr(model, _FLAT, flat)
@@ -126,7 +129,8 @@ def sgd_step(model: nn.Module, gradient: torch.Tensor, lr: float) -> None:
     gradient: float32 (P,), as `gradient` returns it. Raises TypeError and ValueError for a gradient
     of another shape, dtype or device, and for a learning rate ``lr`` that is no finite number.
     """
-    flat = parameters(model)
+    leaves = list(model.parameters())
+    flat = _flat(model, leaves)
     if not isinstance(gradient, torch.Tensor):
         raise TypeError(f"sgd_step: gradient must be a tensor, got {gradient!r:.80}")
     if (gradient.shape, gradient.dtype, gradient.device) != (flat.shape, flat.dtype, flat.device):
@@ -139,7 +143,7 @@ def sgd_step(model: nn.Module, gradient: torch.Tensor, lr: float) -> None:
     with torch.no_grad():
         flat.add_(gradient, alpha=-lr)
     # a backward pass through a forward pass made before this step fails then, as torch's own do
-    torch.autograd.graph.increment_version(model.parameters())
+    torch.autograd.graph.increment_version(leaves)
 
 
 def _described(tensor: torch.Tensor) -> str:

@@ -125,7 +125,13 @@ def reduce_in_rank_order(out: Tensor, parts: Sequence[Tensor], op: str) -> Tenso
     combine(parts[0], parts[1], out=out)
     for part in parts[2:]:
         combine(out, part, out=out)
-    return out.div_(len(parts)) if op == "mean" else out
+    return _divided(out, len(parts)) if op == "mean" else out
+
+
+def _divided(out: Tensor, n: int) -> Tensor:
+    """``out`` / ``n``, in place; times 1 / n where that is exact, which is several times as fast."""
+    exact = n & (n - 1) == 0 and out.is_floating_point()
+    return out.mul_(1 / n) if exact else out.div_(n)
 
 
 def misfit(
