@@ -183,7 +183,8 @@ class Messages:
         nbytes = tensor.nbytes
         if kind == "send":
             self._recorder.sent(nbytes, 1)
-        self._recorder.span(kind, start, end, peer, nbytes)
+        # a paced message may have been due a little before its rank was awake to post it
+        self._recorder.span(kind, start, max(start, end), peer, nbytes)
 
     def _wait_span(self, start: float, end: float, peer: int, label: str) -> None:
         if end > start:

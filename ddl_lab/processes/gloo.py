@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ..port import Collective, Group
 from .board import Board, Slot
-from .endpoint import Endpoint, Incoming, Outgoing, nbytes
+from .endpoint import Endpoint
 from .groups import move
+from .mailbox import Incoming, Outgoing, nbytes
 from .wire import Inbox, Record
 
 _TAGS = 2**24  # gloo's tags are small integers; messages under way at once are far fewer

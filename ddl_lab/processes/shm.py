@@ -21,7 +21,8 @@ from ..collectives import even_chunks
 from ..port import Collective, Group, reduce_in_rank_order
 from .areas import Area, Outbox, blocks, typed
 from .board import Board, Slot
-from .endpoint import Endpoint, Incoming, Outgoing
+from .endpoint import Endpoint
+from .mailbox import Incoming, Outgoing
 from .wire import INLINE, PIECE, Inbox, Record
 
 SLOT = 2**20  # bytes of a collective's block: small enough to stay in a core's cache
@@ -38,6 +39,8 @@ REGION = _TABLE + _OUTBOX + MAX_GROUPS * _AREA  # mostly never touched, and take
 
 class ShmEndpoint(Endpoint):
     """A rank whose tensors move through shared memory."""
+
+    lays_ready = True
 
     def __init__(self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board, memory: Tensor) -> None:
         super().__init__(rank, nodes, inbox, slot, board)
