@@ -7,9 +7,10 @@ import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -77,10 +78,14 @@ def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results:
             arrays[f"metrics_{rank}_{k}"] = np.frombuffer(rows, np.uint8)
         counts = [packet.bytes_sent, packet.messages_sent]
         names = [list(n) for n in packet.metrics]
-        nodes.append({"names": names, "labels": packet.labels, "counts": counts, "last": packet.last})
+        nodes.append(
+            {"names": names, "labels": packet.labels, "counts": counts, "last": packet.last}
+            | {"samples": packet.samples}
+        )
     meta = about | {"format": FORMAT, "nodes": nodes, "results": kept}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    _write_whole(path, arrays)
+    with whole_file(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     if encoder.lost:
         warnings.warn(
             f"{path.name} lacks {', '.join(encoder.lost)}: only numbers, text, tensors and lists, "
@@ -90,12 +95,20 @@ def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results:
     return path
 
 
-def _write_whole(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Write beside the target and move into place, so that a full disk leaves the old file alone."""
-    handle, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write beside the target, then moved into place: a full disk leaves the old one alone.
+
+    Raises ``FileNotFoundError`` and ``IsADirectoryError`` before anything is written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
+    handle, name = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            yield file
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
@@ -128,4 +141,5 @@ def _packet(arrays: Any, rank: int, node: dict[str, Any]) -> Packet:
         np.frombuffer(rows, row_dtype(tuple(names)))
         metrics[tuple(names)] = rows
     sent, messages = node["counts"]
-    return Packet(spans, metrics, tuple(node["labels"]), sent, messages, node["last"])
+    samples = node.get("samples", float("nan"))  # files of the first version do not know
+    return Packet(spans, metrics, tuple(node["labels"]), sent, messages, node["last"], samples)

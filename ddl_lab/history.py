@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import archive
+from . import archive, critical, trace
 from .recorder import KINDS, Recorder
+from .spans import Spans, spans_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +62,19 @@ class History:
         return [r.messages_sent for r in self.recorders]
 
     @property
+    def samples(self) -> list[float]:
+        """Samples each rank computed, by rank, as ``node.compute(samples=…)`` told.
+
+        NaN in a history that was saved before they were counted.
+        """
+        return [int(r.samples) if float(r.samples).is_integer() else r.samples for r in self.recorders]
+
+    @property
+    def samples_per_s(self) -> float:
+        """Samples of all ranks by second of the run's clock; 0 before anything has happened."""
+        return sum(self.samples) / self.elapsed_s if self.elapsed_s else 0.0
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds from the common start to the end of the last worker (so far, while it runs)."""
         ends = [0.0, *self.finished_s.values()]
@@ -72,7 +86,7 @@ class History:
 
     def _table(self, name: str, build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """``build()``, or the last one where nothing was recorded since."""
-        size = sum(r.size for r in self.recorders)
+        size = sum(r.size for r in self.recorders) + len(self.finished_s)
         known = self._tables.get(name)
         if known is None or known[0] != size:
             self._tables[name] = known = (size, build())
@@ -119,6 +133,27 @@ class History:
         table = pd.concat(parts, ignore_index=True)
         return table.sort_values(["rank", "start_s", "end_s"], kind="stable", ignore_index=True)
 
+    def critical_path(self) -> pd.DataFrame:
+        """The spans that bound the run, as a table like ``spans``, in order of time.
+
+        Walked back from the last end: a collective leads to the rank that entered it last, a message to
+        its sender, or to its receiver where that came later. The parts join end to end and add up to
+        ``elapsed_s``; "other" is time outside all spans.
+        """
+        return self._table("critical_path", lambda: critical.path_table(*self._path()))
+
+    def shares(self) -> pd.DataFrame:
+        """Shares of ``elapsed_s`` in compute, communicate, wait and other: by rank, and "critical path".
+
+        Each row adds up to 1. "other" is time outside all spans, and after a rank's end; a message that
+        moves beside other work does not count.
+        """
+        return self._table("shares", lambda: critical.share_table(*self._path(), self.elapsed_s))
+
+    def _path(self) -> tuple[Spans, list[critical.Part]]:
+        spans = spans_of(self.recorders)
+        return spans, critical.critical_parts(spans, self.clock, self.finished_s, self.elapsed_s)
+
     @property
     def newest(self) -> list[dict[str, float]]:
         """By rank: the newest row of metrics."""
@@ -142,6 +177,15 @@ class History:
         about = {"clock": self.clock, "startup_s": self.startup_s, "about": self.about}
         about["finished_s"] = {str(rank): end for rank, end in self.finished_s.items()}
         return archive.write(Path(path), about, recorders, self.results)
+
+    def save_trace(self, path: str | Path) -> Path:
+        """Write a Chrome trace (JSON) that opens in Perfetto, ui.perfetto.dev; returns the file's path.
+
+        Ranks are processes, spans slices, messages arrows, metrics counters; the hands' marks are instants.
+        ``.json`` is added where the name has no ending. Raises ``OSError`` for a bad path or a full disk,
+        and leaves no half-written file.
+        """
+        return trace.write_trace(Path(path), self.recorders, self.clock, self.about)
 
     @classmethod
     def load(cls, path: str | Path) -> History:

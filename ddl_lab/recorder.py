@@ -47,6 +47,7 @@ class Packet:
     bytes_sent: int
     messages_sent: int
     last: dict[str, float]
+    samples: float = 0.0
 
 
 class Recorder:
@@ -60,6 +61,7 @@ class Recorder:
         self.steps = 0
         self.bytes_sent = 0
         self.messages_sent = 0
+        self.samples = 0.0  # computed in spans that say how many
         self.last: dict[str, float] = {}  # the newest row
 
     def span(
@@ -99,7 +101,7 @@ class Recorder:
         """All that is recorded, as one packet; the recorder keeps it."""
         metrics = {names: bytes(rows) for names, rows in list(self.metrics.items())}
         counts = (self.bytes_sent, self.messages_sent)
-        return Packet(bytes(self.spans), metrics, tuple(self.labels), *counts, self.last)
+        return Packet(bytes(self.spans), metrics, tuple(self.labels), *counts, self.last, self.samples)
 
     def drain(self) -> Packet:
         """Take what has gathered since the last call."""
@@ -115,7 +117,7 @@ class Recorder:
             self.steps += len(rows) // row_dtype(names).itemsize
         self.labels = list(packet.labels)
         self.bytes_sent, self.messages_sent = packet.bytes_sent, packet.messages_sent
-        self.last = packet.last
+        self.last, self.samples = packet.last, packet.samples
 
     @property
     def size(self) -> int:

@@ -1,5 +1,6 @@
 """History: tables, saving and loading without pickles."""
 
+import contextlib
 import errno
 import math
 import os
@@ -141,6 +142,45 @@ def test_the_saved_file_is_plain_arrays(tmp_path):
     with zipfile.ZipFile(path) as archive_file:
         for name in archive_file.namelist():
             assert b"'descr': '|u1'" in archive_file.read(name)[:120]
+
+
+@pytest.mark.parametrize("engine", [lab.simulate, lambda w, n: lab.run(w, n, progress=False)])
+def test_samples_are_counted_by_rank_where_the_worker_tells_them(engine):
+    def worker(node):
+        for _ in range(3):
+            with node.compute(samples=8 + node.rank):
+                pass
+        with node.compute(seconds=0.01):
+            pass
+
+    history = engine(worker, 2)
+    assert history.samples == [24, 27]
+    assert history.samples_per_s == pytest.approx(51 / history.elapsed_s)
+
+
+def test_samples_of_a_span_that_raised_do_not_count():
+    def worker(node):
+        with contextlib.suppress(RuntimeError), node.compute(samples=8):
+            raise RuntimeError
+        with node.compute(samples=0.5):
+            pass
+
+    assert lab.simulate(worker, 1).samples == [0.5]
+
+
+def test_samples_are_saved_and_a_file_from_before_they_were_counted_loads(tmp_path, monkeypatch):
+    history = made()
+    history.recorders[1].samples = 7.0
+    assert History.load(history.save(tmp_path / "new.npz")).samples == [0, 7]
+    dumps = archive.json.dumps
+
+    def without_samples(meta):
+        nodes = [{k: v for k, v in node.items() if k != "samples"} for node in meta["nodes"]]
+        return dumps(meta | {"nodes": nodes})
+
+    monkeypatch.setattr(archive.json, "dumps", without_samples)
+    old = History.load(history.save(tmp_path / "old.npz"))
+    assert old.spans.equals(history.spans) and all(map(math.isnan, old.samples))
 
 
 def test_a_real_run_saves_and_loads(tmp_path):

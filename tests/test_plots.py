@@ -81,6 +81,23 @@ def test_ranks_that_meet_in_every_step_have_a_mean_for_each_step_however_late_on
     assert line(by_time) == [pytest.approx([1.45, 2.45, 3.45]), [9, 7, 6]]
 
 
+def test_a_smoothed_metric_is_the_mean_of_each_ranks_last_steps_and_says_so():
+    rows = [(0, 1 + k, {"loss": value}) for k, value in enumerate((8.0, 6.0, 4.0, 8.0))]
+    figure = plots.metric(history(rows, nodes=1), smooth=2)
+    for ax in figure.axes:
+        assert line(ax)[1] == [8, 7, 5, 6]
+    assert "; mean of 2 steps" in figure.get_suptitle()
+    assert "mean of" not in plots.metric(history(rows, nodes=1)).get_suptitle()
+
+
+def test_smoothing_over_more_steps_than_there_are_and_over_gaps():
+    rows = [(0, 1 + k, {"loss": value}) for k, value in enumerate((2.0, np.nan, 4.0, 6.0, 8.0))]
+    by_time, _ = plots.metric(history(rows, nodes=1), smooth=2).axes
+    np.testing.assert_array_equal(line(by_time)[1], [2, np.nan, np.nan, 5, 7])
+    by_time, _ = plots.metric(history(rows[:1], nodes=1), smooth=100).axes
+    assert line(by_time)[1] == [2]
+
+
 def test_ranks_without_the_metric_do_not_count():
     rows = [*TOGETHER, (0, 4, {"accuracy": 0.5}), (0, 5, {"accuracy": 0.75})]
     _, by_step = plots.metric(history(rows), "accuracy").axes
@@ -154,7 +171,8 @@ def test_histories_of_one_clock_are_named_without_it():
         (lambda: plots.metric({}), ValueError, "no history"),
         (lambda: plots.metric([1.0]), TypeError, "a History.*got \\[1.0\\]"),
         (lambda: plots.timeline(history()), ValueError, "no spans.*node.compute"),
-        (lambda: plots.timeline(history(nodes=33)), ValueError, "32 ranks.* 33: simulate fewer"),
+        (lambda: plots.metric(history(TOGETHER), smooth=0), ValueError, "smooth=0.*steps from 1 up"),
+        (lambda: plots.speedup({1: history(TOGETHER)}), ValueError, "have 0.0.*samples=…"),
         (lambda: plots.speedup({}), ValueError, "no rates"),
         (lambda: plots.speedup({"shm": {0: 1.0}}), ValueError, "0 of 'shm' is no number of nodes"),
         (lambda: plots.speedup({2: -1.0}), ValueError, "2 nodes have -1.0"),
@@ -284,6 +302,27 @@ def test_speedup_without_one_node_counts_from_the_fewest():
     ax = plots.speedup({2: 50, 8: 150}, clock="paced").axes[0]
     assert [bar.get_height() for bar in ax.patches] == [2, 6]
     assert "paced clock" in ax.figure.get_suptitle()
+
+
+def test_histories_give_the_rates_and_the_clock_of_a_speedup():
+    def worker(node):
+        with node.compute(samples=100):
+            pass
+        node.barrier()
+
+    cluster = Cluster(speeds=[100.0, 50.0], latency_s=0.0)
+    runs = {1: simulate(worker, 1, cluster=Cluster(speeds=100.0)), 2: simulate(worker, 2, cluster=cluster)}
+    ax = plots.speedup(runs).axes[0]
+    assert [bar.get_height() for bar in ax.patches] == [1, 1]  # twice the samples in twice the time
+    assert "virtual clock" in ax.figure.get_suptitle()
+
+
+def test_a_line_of_speedups_lies_beside_the_ideal_line_in_order_of_nodes():
+    ax = plots.speedup({"shm": {4: 200.0, 1: 100.0, 2: 150.0}}, line=True).axes[0]
+    ideal, found = (line.get_xydata().tolist() for line in ax.get_lines())
+    assert ideal == [[1, 1], [2, 2], [4, 4]]
+    assert found == [[1, 1], [2, 1.5], [4, 2]]
+    assert ax.get_xscale() == ax.get_yscale() == "log"
 
 
 def test_bars_of_several_rows_stand_side_by_side():

@@ -6,11 +6,26 @@ before: that takes a second.
 
 from ..history import PLOTTERS
 from .bars import speedup
-from .lanes import timeline
+from .costs import costs, fitted
+from .descent import Plane, descent, step_errors
+from .lines import lines
 from .metrics import metric
 from .pictures import pictures
+from .timelines import draw_timeline, timeline
 
-__all__ = ["metric", "pictures", "speedup", "timeline"]
+__all__ = [
+    "Plane",
+    "costs",
+    "descent",
+    "draw_timeline",
+    "fitted",
+    "lines",
+    "metric",
+    "pictures",
+    "speedup",
+    "step_errors",
+    "timeline",
+]
 
 PLOTTERS["metric"] = metric
 PLOTTERS["timeline"] = timeline

@@ -71,28 +71,54 @@ class Canvas(Figure):
         with style():
             self.suptitle("\n".join(self._lines), fontsize=10.5, **place)
 
-    def row(self, count: int, *, top: float = 0.5, right: float = 0.2) -> list[Axes]:
-        """``count`` axes side by side on one y axis; inches above them and to their right."""
+    def row(
+        self, count: int, *, top: float = 0.5, right: float = 0.2, bottom: float = 0.55, **options: Any
+    ) -> list[Axes]:
+        """``count`` axes side by side on one y axis; inches above, to the right and below.
+
+        ``options``: matplotlib's, of ``subplots``.
+        """
         width, height = self.get_size_inches()
         top += 0.17 * (len(self._lines) - 1)
         margins = {"left": 0.75 / width, "right": 1 - right / width, "wspace": 0.08}
-        margins |= {"top": 1 - top / height, "bottom": 0.55 / height}
+        margins |= {"top": 1 - top / height, "bottom": bottom / height}
+        options = {"sharey": True} | options
+        options["gridspec_kw"] = margins | options.get("gridspec_kw", {})
         with style():
-            made = self.subplots(1, count, sharey=True, squeeze=False, gridspec_kw=margins)
+            made = self.subplots(1, count, squeeze=False, **options)
         return list(made[0])
 
-    def png(self) -> bytes:
-        """The picture in 256 colours, a third of the bytes of all; equal data give equal bytes."""
-        drawn, buffer = FigureCanvasAgg(self), io.BytesIO()
+    def pixels(self) -> np.ndarray[Any, Any]:
+        """The picture as RGBA bytes, shape (height, width, 4), with pixels to spare for dense screens."""
+        drawn = FigureCanvasAgg(self)
         self.set_dpi(DRAWN_DPI)
         try:
             drawn.draw()
         finally:
             self.set_dpi(SHOWN_DPI)
-        image = Image.fromarray(np.asarray(drawn.buffer_rgba()))
-        image.quantize(256, method=Image.Quantize.FASTOCTREE).save(buffer, "png", optimize=True)
-        return buffer.getvalue()
+        return np.asarray(drawn.buffer_rgba())
+
+    def png(self) -> bytes:
+        """The picture in 256 colours, a third of the bytes of all; equal data give equal bytes."""
+        return encoded(self.pixels())
+
+    @property
+    def shown_size(self) -> dict[str, int]:
+        """Width and height on a page, in pixels."""
+        width, height = (round(side * SHOWN_DPI) for side in self.get_size_inches())
+        return {"width": width, "height": height}
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        width, height = (round(side * SHOWN_DPI) for side in self.get_size_inches())
-        return self.png(), {"width": width, "height": height}
+        return self.png(), self.shown_size
+
+
+def encoded(pixels: np.ndarray[Any, Any], quick: bool = False) -> bytes:
+    """RGBA bytes (height, width, 4) as a PNG of 256 colours.
+
+    ``quick``: a fifth of the time and a third more bytes, for a picture that the next one replaces.
+    """
+    buffer = io.BytesIO()
+    effort: dict[str, Any] = {"compress_level": 1} if quick else {"optimize": True}
+    image = Image.fromarray(pixels).quantize(256, method=Image.Quantize.FASTOCTREE)
+    image.save(buffer, "png", **effort)
+    return buffer.getvalue()

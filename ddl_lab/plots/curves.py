@@ -42,10 +42,13 @@ def metric_names(history: History) -> list[str]:
     return list(dict.fromkeys(n for r in history.recorders for names in r.metrics for n in names))
 
 
-def curve_of(history: History, name: str) -> Curve | None:
-    """The metric ``name`` of all ranks that recorded it; None where none has, so far."""
+def curve_of(history: History, name: str, smooth: int = 1) -> Curve | None:
+    """The metric ``name`` of all ranks that recorded it; None where none has, so far.
+
+    ``smooth``: each value is the mean of its rank's last ``smooth`` ones, of fewer at the start.
+    """
     ranks = [_rows(r.row_arrays(), name) for r in history.recorders]
-    ranks = [rows for rows in ranks if len(rows[0])]
+    ranks = [(step, time_s, smoothed(values, smooth)) for step, time_s, values in ranks if len(step)]
     if not ranks:
         return None
     steps, times, values = (np.concatenate(column) for column in zip(*ranks, strict=True))
@@ -64,6 +67,16 @@ def _rows(tables: dict[tuple[str, ...], Array], name: str) -> tuple[Array, Array
     columns = [np.concatenate([rows[c] for rows in parts]) for c in ("step", "time_s", name)]
     order = np.argsort(columns[0], kind="stable")
     return columns[0][order], columns[1][order], columns[2][order]
+
+
+def smoothed(values: Array, window: int) -> Array:
+    """The mean of each value and those up to ``window`` - 1 before it; shape (k,) as ``values``."""
+    if window == 1 or not len(values):
+        return values
+    window = min(window, len(values))
+    padded = np.concatenate([np.zeros(window - 1), values])
+    sums = np.lib.stride_tricks.sliding_window_view(padded, window).sum(axis=1)
+    return sums / np.minimum(np.arange(1, len(values) + 1), window)
 
 
 def _gathered(steps: Array, values: Array) -> Points:

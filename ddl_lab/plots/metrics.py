@@ -27,24 +27,29 @@ def metric(
     *,
     against: str = "both",
     label: str | None = None,
+    smooth: int = 1,
 ) -> Figure:
     """The metric ``name`` against time beside steps: the mean over ranks, in a band of all ranks.
 
     ``history``: one History, or several by label, a curve each. ``label``: names a single one in
     a legend. ``against``: "both", "time" or "steps". Against time, ranks that step at times of
-    their own count with their newest value. Raises ``ValueError`` for a metric that nobody
-    recorded, naming those there are.
+    their own count with their newest value. ``smooth``: draw the mean of each rank's last so many
+    steps, and say so. Raises ``ValueError`` for a metric that nobody recorded, naming those there
+    are.
     """
     if against not in _AGAINST:
         raise ValueError(f"metric(against={against!r}): choose one of {', '.join(_AGAINST)}.")
+    if not isinstance(smooth, int) or isinstance(smooth, bool) or smooth < 1:
+        raise ValueError(f"metric(smooth={smooth!r}): give a number of steps from 1 up, as in smooth=20.")
     by_label = _by_label(history, label)
-    curves = {key: known_curve(run, name, key) for key, run in by_label.items()}
+    curves = {key: known_curve(run, name, key, smooth) for key, run in by_label.items()}
     from .canvas import COLOURS, Canvas
 
     runs = list(by_label.values())
     named = len(runs) > 1 or label is not None
     band = BAND if any(run.nodes > 1 for run in runs) else ""
-    headline = f"{name}: {described_together(runs)}{band}"
+    mean = f"; mean of {smooth} steps" if smooth > 1 else ""
+    headline = f"{name}: {described_together(runs)}{mean}{band}"
     canvas = Canvas(7.6 if named or against == "both" else 5.0, 3.1, headline)
     figure = CurveFigure(canvas, name, joined(map(clock_of, runs)), against, named)
     for place, (key, curve) in enumerate(curves.items()):
@@ -66,9 +71,9 @@ def _by_label(history: Any, label: str | None) -> dict[str, History]:
     return found
 
 
-def known_curve(history: History, name: str, label: str = "") -> Curve:
+def known_curve(history: History, name: str, label: str = "", smooth: int = 1) -> Curve:
     """The curve of ``name``; raises ``ValueError`` where no rank recorded it."""
-    found = curve_of(history, name)
+    found = curve_of(history, name, smooth)
     if found is not None:
         return found
     of = f" of {label!r}" if label else ""
@@ -96,13 +101,13 @@ class CurveFigure:
         axes = canvas.row(len(kinds), right=1.6 if named else 0.2)
         axes[0].set_ylabel(name)
         self._axes: dict[str, Axes] = dict(zip(kinds, axes, strict=True))
-        for kind, ax in self._axes.items():
-            ax.set_xlabel("steps" if kind == "steps" else f"seconds ({clock})")
+        self._axes.get("steps", axes[0]).set_xlabel("steps")
+        self.name_clock(clock)
         self._named = named
         self._artists: dict[str, dict[str, tuple[Any, Any]]] = {}  # by label, by kind of axis
         self._extents: dict[str, dict[str, tuple[float, float, float]]] = {}
 
-    def draw(self, label: str, curve: Curve, colour: str, faint: bool = False) -> None:
+    def draw(self, label: str, curve: Curve, colour: str, faint: bool = False, dashed: bool = False) -> None:
         """Draw the curve of this label, in place of its last one; a faint one has no band."""
         if label not in self._artists:
             self._artists[label] = {kind: _new(ax, colour) for kind, ax in self._axes.items()}
@@ -110,11 +115,23 @@ class CurveFigure:
         for kind, (line, band) in self._artists[label].items():
             points = curve.steps if kind == "steps" else curve.time
             line.set_data(points.x, points.mean)
-            line.set(marker="." if len(points.x) < 3 else "", alpha=0.6 if faint else 1)
+            line.set(marker="." if len(points.x) < 3 else "", alpha=0.75 if faint else 1)
             line.set(linewidth=1.1 if faint else 1.8, zorder=2.0 if faint else 2.5)
+            line.set(color=colour, linestyle="--" if dashed else "-")
+            band.set_color(colour)
             band.set_data(points.x, points.low, points.high)
             band.set_visible(not faint and bool(np.any(points.low != points.high)))
             self._extents[label][kind] = _extent(points, faint)
+
+    def name_clock(self, clock: str) -> None:
+        """Say which clock the axis of time shows."""
+        if "time" in self._axes:
+            self._axes["time"].set_xlabel(f"seconds ({clock})")
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the curves that are drawn."""
+        return list(self._artists)
 
     def drop(self, label: str) -> None:
         """Remove the curve of this label, if there is one."""

@@ -1,0 +1,74 @@
+"""The figure of what a learner has done: exercises by lab, and how near the predictions came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STATES = ("right", "tried", "open")
+
+
+class Mark(NamedTuple):
+    """One exercise: its lab's number, a state of ``STATES``, difficulty 1 to 3, minutes."""
+
+    lab: str
+    state: str
+    difficulty: int
+    minutes: int
+
+
+def standing(marks: Sequence[Mark], ratios: Mapping[str, Sequence[float]], headline: str) -> Figure:
+    """Draw each exercise as a bar as long as its minutes, and each prediction as a dot at its ratio.
+
+    ``ratios``: measured / predicted of each lab's predictions, all above 0. A row for each lab, the
+    lowest number on top.
+    """
+    from .canvas import Canvas
+
+    labs = sorted({mark.lab for mark in marks} | set(ratios))
+    canvas = Canvas(7.6, 1.3 + 0.27 * max(len(labs), 2), headline)
+    left, right = canvas.row(2, top=0.68)
+    _exercises(left, marks, labs)
+    _predictions(right, ratios, labs)
+    left.set_yticks(range(len(labs)), [f"lab {lab}" for lab in labs])
+    left.set_ylim(max(len(labs), 2) - 0.4, -0.6)
+    return canvas
+
+
+def _exercises(ax: Axes, marks: Sequence[Mark], labs: Sequence[str]) -> None:
+    from .canvas import COLOURS, INK, style
+
+    faces = dict(zip(STATES, (COLOURS[2], COLOURS[4], "none"), strict=True))
+    ends_min = dict.fromkeys(labs, 0)
+    for mark in marks:
+        start_min, row = ends_min[mark.lab], labs.index(mark.lab)
+        box: dict[str, Any] = {"color": faces[mark.state], "edgecolor": INK, "zorder": 2}
+        ax.barh(row, mark.minutes - 0.4, 0.62, start_min, **box)
+        digit: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "zorder": 3}
+        colour = INK if mark.state == "open" else "black"
+        ax.text(start_min + mark.minutes / 2 - 0.2, row, str(mark.difficulty), color=colour, **digit)
+        ends_min[mark.lab] += mark.minutes
+    for state in STATES:
+        ax.barh(0, 0, color=faces[state], edgecolor=INK, label=state)
+    with style():
+        ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=3, fontsize=8.5, borderpad=0)
+    ax.set_xlabel("minutes; the digit is the difficulty, 1 to 3")
+    ax.grid(visible=False, axis="y")
+
+
+def _predictions(ax: Axes, ratios: Mapping[str, Sequence[float]], labs: Sequence[str]) -> None:
+    from .canvas import COLOURS, INK
+
+    for lab, values in ratios.items():
+        ax.plot(values, [labs.index(lab)] * len(values), "o", color=COLOURS[0], alpha=0.7, ms=6)
+    ax.tick_params(left=False)
+    ax.axvline(1, color=INK, lw=1.2, ls="--")
+    widest = max([10, *(max(value, 1 / value) for values in ratios.values() for value in values)])
+    ax.set_xscale("log")
+    ax.set_xlim(1 / widest / 1.5, widest * 1.5)
+    ax.set_xlabel("measured / predicted; dashed: exact")
+    ax.grid(visible=False, axis="y")

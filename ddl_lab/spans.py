@@ -1,0 +1,196 @@
+"""All spans of a run side by side: which message is whose, who met whom, what lies beside other work.
+
+A recorder keeps a rank's spans in the order in which they were recorded: the wait before a message or a
+collective stands just before it, the wait to be taken just after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .recorder import COLLECTIVES, KINDS, Recorder
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+COMPUTE, SEND, RECV, WAIT = (KINDS.index(kind) for kind in ("compute", "send", "recv", "wait"))
+FIRST_COLLECTIVE = KINDS.index(COLLECTIVES[0])
+_SAME_S = 1e-12  # spans that share less than this share nothing
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Every span of every rank, rank by rank in the order of recording; shape (k,) each."""
+
+    nodes: int
+    rank: Array
+    kind: Array  # as in KINDS
+    start_s: Array
+    end_s: Array
+    peer: Array  # rank in the run, -1: none
+    bytes: Array
+    label: Array  # text
+    awaited: Array  # of a wait: the kind it waits for; -1 where the label names none
+
+    @cached_property
+    def before(self) -> Array:
+        """By message or collective: its wait, just before it (also that of a handle), or -1."""
+        rank, wait = self.rank[1:], slice(None, -1)
+        fits = (self.kind[wait] == WAIT) & (self.awaited[wait] == self.kind[1:]) & (self.rank[wait] == rank)
+        fits &= self.peer[wait] == self.peer[1:]
+        fits &= (self.end_s[wait] == self.start_s[1:]) | (self.end_s[wait] == self.end_s[1:])
+        found = np.full(len(self.rank), -1)
+        found[1:][fits] = np.flatnonzero(fits)
+        return found
+
+    @cached_property
+    def after(self) -> Array:
+        """By send: the wait until it was taken, just after it, or -1."""
+        wait = slice(1, None)
+        fits = (self.kind[:-1] == SEND) & (self.kind[wait] == WAIT) & (self.awaited[wait] == SEND)
+        fits &= (self.rank[wait] == self.rank[:-1]) & (self.peer[wait] == self.peer[:-1])
+        fits &= self.start_s[wait] == self.end_s[:-1]
+        found = np.full(len(self.rank), -1)
+        found[:-1][fits] = np.flatnonzero(fits) + 1
+        return found
+
+    @cached_property
+    def cause(self) -> Array:
+        """By wait: the message or collective that it waits for, or -1."""
+        found = np.full(len(self.rank), -1)
+        for waits in (self.before, self.after):
+            spans = np.flatnonzero(waits >= 0)
+            found[waits[spans]] = spans
+        return found
+
+    @cached_property
+    def called_s(self) -> Array:
+        """By span: when its call was made, which is when its wait began, if it waited first."""
+        called = self.start_s.copy()
+        spans = np.flatnonzero(self.before >= 0)
+        waits = self.before[spans]
+        blocking = self.end_s[waits] == self.start_s[spans]
+        called[spans[blocking]] = self.start_s[waits[blocking]]
+        return called
+
+    @cached_property
+    def main(self) -> Array:
+        """Which spans make up their rank's time one after another; the others lie beside these."""
+        found = (self.end_s > self.start_s) & ~np.isin(self.kind, (SEND, RECV))
+        moving = (self.end_s > self.start_s) & np.isin(self.kind, (SEND, RECV))
+        for part in _by_rank(self.rank, self.nodes):
+            fixed, messages = part[found[part]], part[moving[part]]
+            if len(messages):
+                found[_in_a_row(self, fixed, messages)] = True
+        return found
+
+    @cached_property
+    def pairs(self) -> tuple[Array, Array]:
+        """The messages that were received: the spans of their sends, and of their receives, (m,) each."""
+        sends, recvs = (np.flatnonzero(self.kind == kind) for kind in (SEND, RECV))
+        taken = self.end_s.copy()
+        waited = sends[self.after[sends] >= 0]
+        taken[waited] = self.end_s[self.after[waited]]
+        _, size = np.unique(self.bytes, return_inverse=True)
+        way = np.where(
+            self.kind == SEND, self.rank * self.nodes + self.peer, self.peer * self.nodes + self.rank
+        )
+        key = way.astype(np.int64) * (int(size.max(initial=0)) + 1) + size
+        sends = sends[np.lexsort((taken[sends], key[sends]))]
+        recvs = recvs[np.lexsort((taken[recvs], key[recvs]))]
+        if len(sends) == len(recvs) and np.array_equal(key[sends], key[recvs]):
+            return sends, recvs
+        both = list(_in_order(sends, recvs, key, taken, self.start_s))
+        pairs = np.array(both, dtype=np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def meetings(self, exact: bool) -> Array:
+        """By span: the number of the collective that it is part of, or -1.
+
+        All ranks of a collective have the same start, when the last one came; where they are woken late
+        (paced, ``exact`` False) those that overlap belong together. Groups that meet in the same instant
+        with the same call count as one.
+        """
+        found = np.full(len(self.rank), -1)
+        spans = np.flatnonzero(self.kind >= FIRST_COLLECTIVE)
+        if exact:
+            _, at = np.unique(self.start_s[spans], return_inverse=True)
+            _, found[spans] = np.unique(at * len(KINDS) + self.kind[spans], return_inverse=True)
+            return found
+        order = spans[np.lexsort((self.start_s[spans], self.kind[spans]))]
+        number, kind, first_end, ranks = -1, -1, 0.0, set[int]()
+        for i in order.tolist():
+            rank, start_s, end_s = int(self.rank[i]), self.start_s[i], self.end_s[i]
+            if self.kind[i] != kind or start_s > first_end or rank in ranks:
+                number, kind, first_end, ranks = number + 1, self.kind[i], end_s, set()
+            ranks.add(rank)
+            first_end = min(first_end, end_s)
+            found[i] = number
+        return found
+
+    def last_entries(self, meetings: Array) -> Array:
+        """By number of a meeting: the span of the rank that came last, of equals the lowest."""
+        spans = np.flatnonzero(meetings >= 0)
+        order = spans[np.lexsort((self.rank[spans], -self.called_s[spans], meetings[spans]))]
+        _, first = np.unique(meetings[order], return_index=True)
+        return order[first]
+
+
+def spans_of(recorders: Sequence[Recorder]) -> Spans:
+    """All that was recorded so far."""
+    arrays = [recorder.span_array() for recorder in recorders]
+    rows = np.concatenate(arrays) if arrays else Recorder().span_array()
+    rank = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
+    labels, awaited = [], []
+    for recorder, array in zip(recorders, arrays, strict=True):
+        words = list(recorder.labels)
+        codes = [KINDS.index(word) if word in KINDS else -1 for word in words]
+        labels.append(np.array(words, dtype=object)[array["label"]])
+        awaited.append(np.array(codes)[array["label"]])
+    kind, start_s, end_s, peer, size = (rows[n] for n in ("kind", "start_s", "end_s", "peer", "bytes"))
+    text = np.concatenate(labels) if labels else np.empty(0, dtype=object)
+    waits = np.concatenate(awaited) if awaited else np.empty(0, dtype=np.int64)
+    return Spans(len(arrays), rank, kind, start_s, end_s, peer, size, text, waits)
+
+
+def _by_rank(rank: Array, nodes: int) -> list[Array]:
+    """The positions of each rank's spans."""
+    return np.split(np.arange(len(rank)), np.searchsorted(rank, np.arange(1, nodes)))
+
+
+def _in_a_row(spans: Spans, fixed: Array, messages: Array) -> list[int]:
+    """Which messages of a rank overlap neither its ``fixed`` spans nor one another."""
+    fixed = fixed[np.argsort(spans.start_s[fixed], kind="stable")]
+    ends = np.concatenate([[-np.inf], np.maximum.accumulate(spans.end_s[fixed])])
+    earlier = np.searchsorted(spans.start_s[fixed], spans.end_s[messages] - _SAME_S)
+    free = messages[ends[earlier] <= spans.start_s[messages] + _SAME_S]
+    kept, end_s = [], -np.inf
+    free = free[np.argsort(spans.end_s[free], kind="stable")]
+    for i, start_s, end in zip(free.tolist(), spans.start_s[free], spans.end_s[free], strict=True):
+        if start_s >= end_s - _SAME_S:
+            kept.append(i)
+            end_s = end
+    return kept
+
+
+def _in_order(
+    sends: Array, recvs: Array, key: Array, taken: Array, start_s: Array
+) -> Iterator[tuple[int, int]]:
+    """Pairs where some are missing: a receive gets the first send that was not taken before it."""
+    place = 0
+    for recv in recvs.tolist():
+        while place < len(sends) and (
+            key[sends[place]] < key[recv]
+            or (key[sends[place]] == key[recv] and taken[sends[place]] < taken[recv] - 1e-9)
+        ):
+            place += 1
+        if place == len(sends):
+            return
+        send = int(sends[place])
+        if key[send] == key[recv] and start_s[send] <= taken[recv]:
+            yield send, recv
+            place += 1

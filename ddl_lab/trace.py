@@ -1,0 +1,201 @@
+"""A run as a Chrome trace: JSON that opens in Perfetto (ui.perfetto.dev) and in chrome://tracing.
+
+Ranks are processes, spans are complete events on a thread of theirs, messages that move beside other work
+lie on further threads; flow arrows lead from each send to its receive, and from the rank that came last
+to a collective to the others; metrics are counters. (Format: "Trace Event Format", Chromium project.)
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .archive import whole_file
+from .critical import WORK, WORK_OF_KIND
+from .recorder import KINDS, Recorder
+from .spans import Array, Spans, spans_of
+
+FIRST_PID = 1  # rank 0's: Perfetto keeps process 0 for the kernel's idle task
+MAIN = 1  # the thread of a rank's spans
+_CHUNK = 10_000  # events written at a time
+Timed: TypeAlias = tuple[int, int, str]  # nanoseconds, order at one instant, an event as JSON
+
+
+def write_trace(path: Path, recorders: Sequence[Recorder], clock: str, about: Mapping[str, Any]) -> Path:
+    """Write the trace; the file appears whole or not at all. Raises ``OSError`` for a bad path."""
+    path = path if path.suffix else path.with_name(path.name + ".json")
+    spans = spans_of(recorders)
+    start, end, main = _nanoseconds(spans)
+    threads = _threads(spans, start, end, main)
+    streams = [
+        _slices(spans, start, end, threads),
+        _flows(spans, start, end, threads, clock),
+        *_counters(recorders),
+        _marks(about.get("marks", ())),
+    ]
+    events = (event for _, _, event in heapq.merge(*streams))
+    head = {"displayTimeUnit": "ms", "otherData": {"clock": clock, "ranks": len(recorders)}}
+    with whole_file(path) as file:
+        file.write((json.dumps(head)[:-1] + ', "traceEvents": [\n').encode())
+        written = 0
+        for chunk in _chunks(_chained(_names(threads, spans, len(recorders)), events)):
+            file.write(((",\n" if written else "") + ",\n".join(chunk)).encode())
+            written += len(chunk)
+        file.write(b"\n]}\n")
+    return path
+
+
+def _nanoseconds(spans: Spans) -> tuple[Array, Array, Array]:
+    """Start and end of every span, and which of them make up their rank's time.
+
+    The others take one nanosecond at least, or they could not carry an arrow.
+    """
+    start = np.rint(spans.start_s * 1e9).astype(np.int64)
+    end = np.rint(spans.end_s * 1e9).astype(np.int64)
+    main = spans.main & (end > start)
+    return start, np.where(main, end, np.maximum(end, start + 1)), main
+
+
+def _threads(spans: Spans, start: Array, end: Array, main: Array) -> Array:
+    """The thread of every span: main ones on the first, the others where there is room."""
+    threads = np.full(len(spans.rank), MAIN)
+    beside = np.flatnonzero(~main)
+    order = beside[np.lexsort((end[beside], start[beside], spans.rank[beside]))]
+    rank, free = -1, list[int]()  # by further thread: when it is free
+    for i in order.tolist():
+        if spans.rank[i] != rank:
+            rank, free = spans.rank[i], []
+        lane = next((k for k, until in enumerate(free) if until <= start[i]), len(free))
+        free[lane : lane + 1] = [end[i]]
+        threads[i] = MAIN + 1 + lane
+    return threads
+
+
+def _names(threads: Array, spans: Spans, nodes: int) -> Iterator[str]:
+    """What the processes and threads are called, and their order."""
+    for rank in range(nodes):
+        pid = rank + FIRST_PID
+        yield _meta("process_name", pid, {"name": f"rank {rank}"})
+        yield _meta("process_sort_index", pid, {"sort_index": rank})
+    used = np.unique(np.stack([spans.rank, threads], axis=1), axis=0)
+    for rank, thread in used.tolist():
+        name = "spans" if thread == MAIN else f"beside them {thread - MAIN}"
+        yield _meta("thread_name", rank + FIRST_PID, {"name": name}, thread)
+        yield _meta("thread_sort_index", rank + FIRST_PID, {"sort_index": thread}, thread)
+
+
+def _meta(name: str, pid: int, args: dict[str, Any], tid: int = MAIN) -> str:
+    return json.dumps({"ph": "M", "name": name, "pid": pid, "tid": tid, "args": args})
+
+
+def _slices(spans: Spans, start: Array, end: Array, threads: Array) -> Iterator[Timed]:
+    heads = [
+        f'{{"ph": "X", "name": "{kind}", "cat": "{WORK[WORK_OF_KIND[code]]}", '
+        for code, kind in enumerate(KINDS)
+    ]
+    texts = {text: json.dumps(text) for text in set(spans.label.tolist())}
+    for i in np.lexsort((-end, start)).tolist():
+        at = int(start[i])
+        peer = f'"peer": {spans.peer[i]}, ' if spans.peer[i] >= 0 else ""
+        yield (
+            at,
+            0,
+            (
+                f'{heads[spans.kind[i]]}"ts": {_us(at)}, "dur": {_us(int(end[i]) - at)}, '
+                f'"pid": {spans.rank[i] + FIRST_PID}, "tid": {threads[i]}, '
+                f'"args": {{{peer}"bytes": {spans.bytes[i]}, "label": {texts[spans.label[i]]}}}}}'
+            ),
+        )
+
+
+def _flows(spans: Spans, start: Array, end: Array, threads: Array, clock: str) -> Iterator[Timed]:
+    """Arrows as pairs of events in their two spans: a start, and a finish just before the end."""
+    pairs = np.concatenate([np.stack(spans.pairs, axis=1), _releases(spans, clock)])
+    leaves, comes = start[pairs[:, 0]], end[pairs[:, 1]] - 1
+    fits = comes >= leaves  # else the clocks of two hosts are apart
+    pairs, times = pairs[fits], np.stack([leaves, comes], axis=1)[fits]
+    order = np.lexsort((np.tile([0, 1], len(pairs)), times.ravel()))
+    for place in order.tolist():
+        number, finish = divmod(place, 2)
+        span, at = int(pairs[number, finish]), int(times[number, finish])
+        ph = '"f", "bp": "e"' if finish else '"s"'
+        yield (
+            at,
+            1 + finish,
+            (
+                f'{{"ph": {ph}, "name": "{KINDS[spans.kind[pairs[number, 1]]]}", "cat": "message", '
+                f'"id": {number + 1}, "ts": {_us(at)}, '
+                f'"pid": {spans.rank[span] + FIRST_PID}, "tid": {threads[span]}}}'
+            ),
+        )
+
+
+def _releases(spans: Spans, clock: str) -> Array:
+    """Of every collective: its last rank's span with each other member's, shape (k, 2)."""
+    meetings = spans.meetings(exact=clock != "paced")
+    members = np.flatnonzero(meetings >= 0)
+    if not len(members):
+        return np.empty((0, 2), dtype=np.int64)
+    last = spans.last_entries(meetings)[meetings[members]]
+    pairs = np.stack([last, members], axis=1)
+    return pairs[last != members]
+
+
+def _counters(recorders: Sequence[Recorder]) -> list[Iterator[Timed]]:
+    """Every finite metric, by rank; JSON knows no other numbers."""
+    tables = [(rank, recorder.row_arrays()) for rank, recorder in enumerate(recorders)]
+    return [_counter(rank, names, rows) for rank, table in tables for names, rows in table.items()]
+
+
+def _counter(rank: int, names: tuple[str, ...], rows: Array) -> Iterator[Timed]:
+    texts = [json.dumps(name) for name in names]
+    for row in rows:
+        _, time_s, *values = row.tolist()
+        at = round(time_s * 1e9)
+        for text, value in zip(texts, values, strict=True):
+            if math.isfinite(value):
+                yield (
+                    at,
+                    3,
+                    (
+                        f'{{"ph": "C", "name": {text}, "ts": {_us(at)}, "pid": {rank + FIRST_PID}, '
+                        f'"tid": {MAIN}, "args": {{{text}: {value!r}}}}}'
+                    ),
+                )
+
+
+def _marks(marks: Iterable[Any]) -> Iterator[Timed]:
+    """What the learner's hands did, as instants of the rank."""
+    found = []
+    for time_s, rank, text in marks:
+        at = round(time_s * 1e9)
+        event = {"ph": "i", "s": "p", "name": text, "pid": rank + FIRST_PID, "tid": MAIN, "ts": at / 1000}
+        found.append((at, 4, json.dumps(event)))
+    return iter(sorted(found))
+
+
+def _us(nanoseconds: int) -> str:
+    """Microseconds with all their decimals."""
+    return f"{nanoseconds // 1000}.{nanoseconds % 1000:03d}"
+
+
+def _chained(*parts: Iterable[str]) -> Iterator[str]:
+    for part in parts:
+        yield from part
+
+
+def _chunks(events: Iterator[str]) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    for event in events:
+        chunk.append(event)
+        if len(chunk) == _CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,95 @@
+"""The explorer's figure: four axes whose artists are kept, so that redraws are cheap."""
+
+import numpy as np
+import pytest
+
+from ddl_lab.plots import explored
+from ddl_lab.plots.canvas import COLOURS, Canvas
+from ddl_lab.plots.curves import curve_of
+from ddl_lab.plots.explored import ExploredFigure, Line
+from ddl_lab.virtual import simulate
+
+
+def worker(node, steps=6):
+    for k in range(steps):
+        with node.compute(samples=100 / node.world_size):
+            pass
+        node.barrier()
+        node.record(loss=1.0 / (1 + k))
+
+
+def line(nodes, colour, speedup=None, **more):
+    run = simulate(worker, nodes)
+    return Line(f"{nodes} nodes", nodes, curve_of(run, "loss"), speedup, colour=colour, **more), run
+
+
+@pytest.fixture
+def figure():
+    return ExploredFigure("loss", simulate(worker, 1))
+
+
+def draw(figure, front, *lines, history=None):
+    figure.draw("loss: told", "virtual clock", front, lines, history)
+
+
+def test_the_front_line_is_full_the_others_faint_and_a_measured_one_dashed(figure):
+    one, _ = line(2, COLOURS[0])
+    two, _ = line(4, COLOURS[1])
+    three, _ = line(8, COLOURS[2], measured=True)
+    draw(figure, "4 nodes", one, two, three)
+    drawn = [figure.curves._artists[label]["time"][0] for label in figure.curves.labels]
+    assert [found.get_alpha() < 1 for found in drawn] == [True, False, False]
+    assert [found.get_linestyle() for found in drawn] == ["-", "-", "--"]
+
+
+def test_a_line_that_is_not_told_any_more_goes(figure):
+    one, _ = line(2, COLOURS[0])
+    two, _ = line(4, COLOURS[1])
+    draw(figure, "2 nodes", one, two)
+    draw(figure, "2 nodes", one)
+    assert figure.curves.labels == ["2 nodes"]
+
+
+def test_a_dot_stands_at_the_speed_up_of_its_node_count_in_factors_of_two(figure):
+    one, run = line(4, COLOURS[0], speedup=2.0)
+    unknown, _ = line(8, COLOURS[1])
+    draw(figure, "4 nodes", one, unknown, history=run)
+    assert figure.ratios._dots.get_offsets().tolist() == [[2.0, 1.0]]
+    assert figure.ratios._word.get_text() == "2"
+    x, y = figure.ratios._ideal.get_data()
+    assert list(x) == list(y)
+
+
+def test_the_timeline_shows_the_first_steps_in_a_fitting_unit(figure):
+    one, run = line(4, COLOURS[0])
+    draw(figure, "4 nodes", one, history=run)
+    ax = figure.first_steps._ax
+    assert ax.get_xlabel() == f"milliseconds, first {explored.FIRST_STEPS} steps (virtual clock)"
+    end_ms = run.metrics[run.metrics.step == explored.FIRST_STEPS - 1].time_s.max() * 1e3
+    assert ax.get_xlim() == pytest.approx((0, end_ms))
+
+
+def test_what_has_not_changed_is_not_drawn_again(figure, monkeypatch):
+    one, run = line(4, COLOURS[0], speedup=3.0)
+    draw(figure, "4 nodes", one, history=run)
+    whole = figure.png()
+    drawn = []
+    pixels = Canvas.pixels
+    monkeypatch.setattr(Canvas, "pixels", lambda canvas: (drawn.append(canvas), pixels(canvas))[1])
+    draw(figure, "4 nodes", one, history=run)
+    assert figure.png() == whole and drawn == [figure._upper]
+    draw(figure, "4 nodes", Line("4 nodes", 4, one.curve, 3.5), history=run)
+    assert figure.png() != whole and drawn == [figure._upper, figure._lower, figure._upper]
+
+
+def test_the_picture_is_both_rows_at_their_size(figure):
+    one, _ = line(4, COLOURS[0])
+    draw(figure, "4 nodes", one)
+    assert figure.shown_size == {"width": 760, "height": 540}
+    assert len(figure.png()) < len(figure.png(quick=True)) < 150_000
+    assert repr(figure) == "<figure: loss: told>"
+
+
+def test_powers_of_two_stay_few():
+    places, words = explored._powers(0, 17)
+    assert len(places) <= 7 and words[0] == "1" and np.all(np.diff(places) == places[1])
