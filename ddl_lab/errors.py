@@ -114,7 +114,8 @@ def _place(file: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
-def _show_frame(frame: Frame) -> Iterable[str]:
+def show_frame(frame: Frame) -> Iterable[str]:
+    """The place of a line as a reader knows it, and the line."""
     yield f"  {_place(frame.file)}, line {frame.line}, in {frame.function}"
     source = linecache.getline(frame.file, frame.line).strip()
     if source:
@@ -127,10 +128,17 @@ def worker_error(rank: int, failure: Failure) -> LabError:
         return CollectiveMismatch(failure.message)
     lines = [f"rank {rank} raised {failure.type_name}: {failure.message}".rstrip(": ")]
     for frame in failure.frames:
-        lines += _show_frame(frame)
+        lines += show_frame(frame)
     lines += [f"  note: {note}" for note in failure.notes]
     lines += [f"  while handling {cause}" for cause in failure.causes]
     return WorkerError("\n".join(lines), rank, failure.type_name)
+
+
+def failed_error(rank: int, at_s: float) -> WorkerError:
+    """A node died because its cluster says so; a paced run ends its process, as the message says."""
+    return WorkerError(
+        f"rank {rank} was killed by SIGKILL, as the cluster has it: fails={{{rank}: {at_s:g}}}.", rank
+    )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from tools import make_labs
 ROOT = Path(__file__).parents[1]
 LABS = sorted((ROOT / "labs").glob("*.ipynb"))
 TAGS = {"nbval-check-output", "nbval-ignore-output", "raises-exception"}
+ARTICLE = {f"article-{item}" for item in range(1, 20)}  # the cell that shows this fault of the article
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests/nbval.cfg")]
 
 
@@ -63,7 +64,7 @@ def test_code_cells_are_short(lab):
 
 def test_cells_carry_tags_that_are_known_and_some_are_compared(lab):
     tags = {tag for cell in lab.cells for tag in cell.metadata.get("tags", [])}
-    assert tags <= TAGS
+    assert tags <= TAGS | ARTICLE
     assert "nbval-check-output" in tags
 
 

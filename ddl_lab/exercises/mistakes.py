@@ -1,0 +1,51 @@
+"""Naming a mistake by the numbers that it makes: for checks that compare tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .helpers import Wrong, call, close, same_shape
+
+NEAR = 1e-4  # relative: float32 in another order is closer, a wrong formula is farther
+
+
+def near(got: Any, expected: torch.Tensor) -> bool:
+    """Whether ``got`` is a tensor of the shape of ``expected`` that differs by 1e-4 of its norm at most."""
+    alike = isinstance(got, torch.Tensor) and got.shape == expected.shape
+    return alike and bool((got - expected).norm() <= NEAR * expected.norm())
+
+
+def compare(got: Any, expected: torch.Tensor, what: str, *likely: tuple[str, torch.Tensor]) -> None:
+    """Pass where ``got`` is ``expected``; else raise ``Wrong``.
+
+    ``likely``: pairs of a sentence and what a learner gets who makes that mistake. The sentence is
+    told where ``got`` is that; else the difference is (see ``close``).
+    """
+    same_shape(got, expected, what)
+    if near(got, expected):
+        return
+    for words, wrong in likely:
+        if near(got, wrong):
+            raise Wrong(words)
+    close(got, expected, what, rtol=NEAR)
+
+
+def product(answer: Callable[..., Any], words: str, *args: Any) -> Any:
+    """``answer(*args)``; where a matrix product doesn't fit in it, ``Wrong`` with these ``words``."""
+    try:
+        return call(answer, *args)
+    except RuntimeError as error:
+        if "shapes cannot be multiplied" in str(error):
+            raise Wrong(words) from None
+        raise
+
+
+def returned(value: Any, *names: str) -> tuple[Any, ...]:
+    """``value`` as the things of these ``names``; ``Wrong`` for another number of them."""
+    if not isinstance(value, tuple | list) or len(value) != len(names):
+        got = f"{len(value)}" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
+        raise Wrong(f"return {len(names)} things, {', '.join(names)}; you returned {got}")
+    return tuple(value)
