@@ -50,6 +50,6 @@ lint: setup
 	$(RUN) -m mypy
 
 clean:
-	rm -rf $(VENV) build dist downloads .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build dist downloads test-artefacts .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +

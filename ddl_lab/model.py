@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -31,23 +32,37 @@ def make_model(seed: int, *, hidden: int = 256, device: str | torch.device = "cp
             raise TypeError(f"make_model: {name} must be a whole number, got {value!r}")
         if not least <= value < 2**63:
             raise ValueError(f"make_model: {name} must be from {least} to 2**63 - 1, got {value}")
-    generator = torch.Generator().manual_seed(seed)
-    model = nn.Sequential(_linear(INPUTS, hidden), nn.ReLU(), _linear(hidden, 1))
-    for layer, inputs in (model[0], INPUTS), (model[2], hidden):
-        bound = 1 / math.sqrt(inputs)
-        for parameter in layer.parameters():
-            parameter.data.uniform_(-bound, bound, generator=generator)
-    parameters(model.to(device))
+    flat = _drawn(seed, hidden).to(device, copy=True)
+    sizes = [hidden * INPUTS, hidden, hidden, 1]
+    weight, bias, weight_2, bias_2 = flat.split(sizes)
+    first = _linear(weight.view(hidden, INPUTS), bias)
+    model = nn.Sequential(first, nn.ReLU(), _linear(weight_2.view(1, hidden), bias_2))
+    setattr(model, _FLAT, flat)
     return model
 
 
-def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a layer whose values are yet to be drawn; the global generator stays as it was.
+@lru_cache(maxsize=4)
+def _drawn(seed: int, hidden: int) -> torch.Tensor:
+    """All initial values, layer by layer, float32 (P,): to copy, as many nodes begin with the same."""
+    generator = torch.Generator().manual_seed(seed)
+    parts = []
+    for inputs, outputs in (INPUTS, hidden), (hidden, 1):
+        bound = 1 / math.sqrt(inputs)
+        for size in (outputs * inputs, outputs):
+            parts.append(torch.empty(size).uniform_(-bound, bound, generator=generator))
+    return torch.cat(parts)
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
+    """Return a layer with these values, as views; the global generator stays as it was.
 
     (torch's own skip_init goes by the meta device, which imports sympy: a second in each process.)
     """
     with torch.random.fork_rng(devices=[]):
-        return nn.Linear(inputs, outputs)
+        layer = nn.Linear(1, 1)
+    layer.out_features, layer.in_features = weight.shape
+    layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return layer
 
 
 def parameters(model: nn.Module) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,12 +63,18 @@ def batches(
             f"each needs at least one: use at most {samples} nodes"
         )
     steps = min(-(-samples // (world_size * batch_size)), samples // world_size)
-    # RandomState: its stream never changes, and this one is not numpy's global one
-    order = torch.from_numpy(np.random.RandomState([seed, epoch]).permutation(samples))
+    order = _order(samples, seed, epoch)
     parts = steps * world_size
     mine = range(rank, parts, world_size)
     cuts = [(part * samples // parts, (part + 1) * samples // parts) for part in mine]
     return _rows(data, [order[start:end] for start, end in cuts])
+
+
+@lru_cache(maxsize=8)
+def _order(samples: int, seed: int, epoch: int) -> torch.Tensor:
+    """The epoch's order, (samples,): the nodes of a simulation share one and only read it."""
+    # RandomState: its stream never changes, and this one is not numpy's global one
+    return torch.from_numpy(np.random.RandomState([seed, epoch]).permutation(samples))
 
 
 def _rows(data: Samples, parts: list[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -28,7 +28,9 @@ def lock_pins(text: str) -> dict[str, str]:
 def conda_pins(text: str) -> dict[str, str]:
     """Return name -> version (or the whole range, or nothing) of an environment file."""
     entries = yaml.safe_load(text)["dependencies"]
-    parts = [re.fullmatch(r"([\w.-]+)\s*(.*)", entry) for entry in entries if isinstance(entry, str)]
+    by_pip = [name for entry in entries if isinstance(entry, dict) for name in entry["pip"]]
+    entries = [name for name in entries + by_pip if isinstance(name, str) and not name.startswith("-")]
+    parts = [re.fullmatch(r"([\w.-]+)\s*(.*)", entry) for entry in entries]
     return {part[1]: part[2].removeprefix("==") for part in parts}
 
 

@@ -1,0 +1,177 @@
+"""An explorer's real run: processes with the same setting, their curve, and hands on the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ..errors import LabError, StoppedRun
+from ..history import History
+from ..plots.curves import curve_of
+from ..plots.explored import Line
+from ..plots.words import described
+from ..processes.run import Run, start
+from .board import Board
+from .newest import Newest, in_words
+from .settings import Setting
+
+MOST_PROCESSES = 8  # on a laptop's few cores
+SLOW = 5.0  # times as long
+
+
+class RealRun:
+    """At most one run at a time; whoever starts another ends it."""
+
+    def __init__(self, board: Board, setting: Callable[[], Setting], metric: str) -> None:
+        import ipywidgets
+
+        self._board, self._setting, self._metric = board, setting, metric
+        self._newest = Newest(self._failed)
+        self.run: Run | None = None
+        self._asked: Setting | None = None
+        self._done_to: dict[int, set[str]] = {}  # by rank: "slow", "paused", "killed"
+        self._cut = ""
+        self.start_button = self._button("Run for real", "start processes with these settings", self.begin)
+        self.stop_button = self._button("Stop", "end the processes", self.stop)
+        self.paced = ipywidgets.Checkbox(
+            value=True, description="at the cluster's pace", indent=False, layout={"width": "auto"}
+        )
+        self.paced.tooltip = "processes wait so that computing and messages take the cluster's time"
+        self.node = ipywidgets.Dropdown(options=[0], description="node", layout={"width": "9em"})
+        self.node.style.description_width = "3em"
+        self.node.observe(lambda _: self._name_hands(), "value")
+        self.slow = self._button("slow ×5", "let it compute five times as long, or as before", self._slow)
+        self.pause = self._button("pause", "stop this process where it stands, or let it go on", self._pause)
+        self.kill = self._button("kill", "kill this process", self._kill)
+        self.hands = ipywidgets.HBox([self.node, self.slow, self.pause, self.kill])
+        self.hands.layout.display = "none"
+        self._enable()
+
+    @property
+    def buttons(self) -> list[Any]:
+        """What starts and stops it."""
+        return [self.start_button, self.paced, self.stop_button]
+
+    def begin(self) -> None:
+        """Start processes as the controls stand."""
+        self.stop()
+        setting = self._setting()
+        nodes = min(setting.nodes, MOST_PROCESSES)
+        self._cut = f" ({setting.nodes} would be as many processes: {nodes} run.)" * (nodes < setting.nodes)
+        cluster = setting.cluster if self.paced.value else None
+        self._asked = setting
+        self._board.forget_real()
+        try:
+            self.run = start(setting.worker, nodes, cluster=cluster, args=setting.args, progress=False)
+        except (ValueError, TypeError) as error:
+            self._board.say_of_real(f"Run for real: {in_words(error)}")
+            return
+        self._done_to = {}
+        self.node.options = list(range(nodes))
+        self.hands.layout.display = None
+        self._enable()
+        self._newest.ask(self._slices)
+
+    def stop(self) -> None:
+        """End the processes and wait until they are gone; what they did stays in the figure."""
+        if self.run is not None and not self.run.done:
+            self.run.stop()
+
+    def drop(self) -> None:
+        """End the processes, and follow them no more."""
+        self._newest.stop()
+        self.stop()
+        self.hands.layout.display = "none"
+        self._enable()
+
+    def close(self) -> None:
+        """As ``drop``, and take the buttons away."""
+        self.drop()
+        for widget in (*self.buttons, self.node, self.slow, self.pause, self.kill, self.hands):
+            widget.close()
+
+    def _slices(self) -> Generator[None]:
+        run = self.run
+        assert run is not None
+        while not run.done:
+            if self._board.may_paint():
+                self._paint(run.history, "goes on")
+            yield
+        self._enable()
+        self._paint(run.history, self._ended(run))
+
+    def _ended(self, run: Run) -> str:
+        try:
+            run.wait()
+        except StoppedRun:
+            return "stopped"
+        except LabError as error:
+            return in_words(error)
+        return "ended"
+
+    def _paint(self, history: History, state: str) -> None:
+        curve = curve_of(history, self._metric)
+        steps = max(recorder.steps for recorder in history.recorders)
+        state = "starting" if state == "goes on" and curve is None else state
+        text = f"Measured on {described(history)}: {state}, {steps} steps in {history.elapsed_s:.3g} s"
+        told_s = self._board.simulated_s(self._asked) if state == "ended" and not self._cut else None
+        if told_s and history.elapsed_s:
+            text += f" (simulated {told_s:.3g} s, ratio {history.elapsed_s / told_s:.3g})"
+        if curve is None:
+            self._board.say_of_real(f"{text}.{self._cut}")
+            return
+        text += f", {self._metric} {curve.last:.3g}.{self._told()}{self._cut}"
+        label = f"{described(history).split(' over ')[0]},\nmeasured"
+        assert self._asked is not None
+        self._board.real(self._asked, Line(label, history.nodes, curve, measured=True), history, text)
+
+    def _told(self) -> str:
+        told = [f"node {rank}: {', '.join(sorted(done))}" for rank, done in self._done_to.items() if done]
+        return f" {'; '.join(told)}." if told else ""
+
+    def _failed(self, error: BaseException) -> None:
+        self._enable()
+        self._board.say_of_real(f"Run for real: {in_words(error)}")
+
+    # the hands
+
+    def _slow(self) -> None:
+        slowed = self._flip("slow")
+        self._run().slow(self.node.value, SLOW if slowed else 1.0)
+
+    def _pause(self) -> None:
+        run = self._run()
+        (run.pause if self._flip("paused") else run.resume)(self.node.value)
+
+    def _kill(self) -> None:
+        self._flip("killed")
+        self._run().kill(self.node.value)
+
+    def _run(self) -> Run:
+        assert self.run is not None
+        return self.run
+
+    def _flip(self, what: str) -> bool:
+        """Note that this was done to the node, or undone; whether it was done."""
+        done = self._done_to.setdefault(self.node.value, set())
+        done ^= {what}
+        self._name_hands()
+        return what in done
+
+    def _name_hands(self) -> None:
+        done = self._done_to.get(self.node.value, set())
+        self.slow.description = "full speed" if "slow" in done else "slow ×5"
+        self.pause.description = "resume" if "paused" in done else "pause"
+
+    def _enable(self) -> None:
+        running = self.run is not None and not self.run.done
+        for widget in (self.stop_button, self.node, self.slow, self.pause, self.kill):
+            widget.disabled = not running
+        self._name_hands()
+
+    def _button(self, name: str, tip: str, act: Callable[[], None]) -> Any:
+        import ipywidgets
+
+        button = ipywidgets.Button(description=name, tooltip=tip, layout={"width": "auto"})
+        button.on_click(lambda _: act())
+        return button

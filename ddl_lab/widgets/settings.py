@@ -1,0 +1,119 @@
+"""What an explorer's controls add up to: a worker, nodes, arguments, a cluster; and the line that runs it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from ..checks import check_args, check_worker
+from ..cluster import Cluster, Geometric
+
+Worker = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that one simulation of an explorer is given."""
+
+    worker: Worker
+    nodes: int
+    args: tuple[Any, ...]
+    cluster: Cluster
+    changed: tuple[str, ...] = ()  # what differs from the start, besides the nodes: "lr 0.3"
+
+    @property
+    def label(self) -> str:
+        """How the legend names it: "8 nodes, lr 0.3"."""
+        return ", ".join([counted(self.nodes), *self.changed])
+
+    def code(self, call: str = "simulate") -> str:
+        """One line that does the same."""
+        parts = [_name(self.worker), f"nodes={self.nodes}"]
+        if told := cluster_code(self.cluster):
+            parts.append(f"cluster=lab.Cluster({told})")
+        if self.args:
+            comma = "," if len(self.args) == 1 else ""
+            parts.append(f"args=({', '.join(map(_code, self.args))}{comma})")
+        return f"lab.{call}({', '.join(parts)})"
+
+
+def counted(nodes: int, kind: str = "") -> str:
+    """ "4 nodes", "1 node", "4 simulated nodes"."""
+    return f"{nodes} {kind}node{'' if nodes == 1 else 's'}"
+
+
+def cluster_code(cluster: Cluster) -> str:
+    """The arguments that make this cluster, those left out that are as usual."""
+    usual = Cluster()
+    told = {f.name: getattr(cluster, f.name) for f in fields(cluster)}
+    return ", ".join(f"{name}={_code(v)}" for name, v in told.items() if v != getattr(usual, name))
+
+
+def _code(value: Any) -> str:
+    if isinstance(value, Geometric):
+        first = "" if value.first == Geometric(1.0).first else f", {value.first!r}"
+        return f"lab.geometric({value.alpha!r}{first})"
+    if isinstance(value, float):  # a slider's 5e-05 is 4.9999999999999996e-05 after a product
+        return repr(float(f"{value:.12g}"))
+    return _name(value) if callable(value) else repr(value)
+
+
+def _name(thing: Any) -> str:
+    return str(getattr(thing, "__name__", None) or type(thing).__name__)
+
+
+def with_cluster(cluster: Cluster, nodes: int, moved: Mapping[str, float]) -> Cluster:
+    """``cluster`` with what was moved: latency_us, bandwidth_mb_per_s, and the last node's slow factor."""
+    changes: dict[str, Any] = {}
+    if "latency_us" in moved:
+        changes["latency_s"] = float(f"{moved['latency_us'] * 1e-6:.12g}")
+    if "bandwidth_mb_per_s" in moved:
+        changes["bandwidth_bytes_per_s"] = float(f"{moved['bandwidth_mb_per_s'] * 1e6:.12g}")
+    if "slowest" in moved:
+        changes["slow"] = {**cluster.slow, nodes - 1: moved["slowest"]}
+    return replace(cluster, **changes) if changes else cluster
+
+
+class Arguments:
+    """A worker's arguments after the node: some given, some from controls, the rest as it has them."""
+
+    def __init__(self, worker: Worker, given: Sequence[Any], starts: Mapping[str, Any]) -> None:
+        """``starts``: by the name of an argument, where its control begins. Raises ``TypeError``."""
+        self._given = check_args(given)
+        self._names = list(starts)
+        if not starts:
+            return
+        if not callable(worker):
+            check_worker(worker, self._given)
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        found = inspect.signature(worker).parameters.values()
+        self._parameters = [p for p in found if p.kind in kinds][1:]
+        self._check(worker)
+
+    def _check(self, worker: Worker) -> None:
+        names = [p.name for p in self._parameters]
+        told = f"{_name(worker)}{inspect.signature(worker)}"
+        for name in self._names:
+            if name not in names:
+                raise TypeError(
+                    f"explore({name}=…): {told} has no argument {name!r} after its node that can be given in "
+                    f"order; it has {', '.join(names) or 'none'}."
+                )
+            if names.index(name) < len(self._given):
+                raise TypeError(f"explore({name}=…): args gives {name!r} already; take it out of args.")
+        last = max(names.index(name) for name in self._names)
+        for parameter in self._parameters[len(self._given) : last]:
+            if parameter.default is parameter.empty and parameter.name not in self._names:
+                raise TypeError(
+                    f"explore: {told} needs {parameter.name!r} as well: give it a control or args."
+                )
+
+    def filled(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments in order, up to the last that a control moves."""
+        if not self._names:
+            return self._given
+        rest = self._parameters[len(self._given) :]
+        last = max(place for place, p in enumerate(rest) if p.name in self._names)
+        return self._given + tuple(values.get(p.name, p.default) for p in rest[: last + 1])

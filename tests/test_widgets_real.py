@@ -1,0 +1,214 @@
+"""An explorer's real run: processes beside the simulation, hands on them, and none left behind."""
+
+import asyncio
+import re
+import time
+
+import psutil
+import pytest
+from fake_page import FakePage, in_a_loop, until
+
+from ddl_lab.cluster import Cluster
+from ddl_lab.widgets import page as pages
+from ddl_lab.widgets.explorer import Explorer
+from ddl_lab.widgets.panel import Panel
+
+
+def worker(node, steps=400):
+    for k in range(steps):
+        with node.compute(samples=200):
+            pass
+        node.barrier()
+        node.record(loss=1.0 / (1 + k))
+
+
+@pytest.fixture
+def page(monkeypatch):
+    monkeypatch.setattr(pages, "_open", {})
+    return FakePage(monkeypatch)
+
+
+def shown(nodes=3, work=worker, args=(), cluster=None):
+    explorer = Explorer(Panel(work, nodes, 64, cluster or Cluster(), args, {}, False), "loss")
+    explorer.show()
+    return explorer
+
+
+def words(page):
+    return page.words[-1].replace("\n", " ")
+
+
+async def running(page, explorer):
+    """Start, and wait for the first steps; the processes' ids."""
+    explorer.real.start_button.click()
+    await until(lambda: "goes on" in words(page))
+    return explorer.real.run.pids
+
+
+def gone(pids):
+    return not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_it_streams_beside_the_simulated_curve_and_says_that_it_is_measured(page):
+    async def act():
+        explorer = shown(args=(30,))
+        explorer.real.start_button.click()
+        await until(lambda: "ended, 30 steps" in words(page))
+        curves = explorer.board._figure.curves
+        assert curves.labels == ["3 nodes", "3 processes,\nmeasured"]
+        simulated, measured = (curves._artists[label]["steps"][0] for label in curves.labels)
+        assert measured.get_linestyle() == "--" and simulated.get_linestyle() == "-"
+        assert measured.get_ydata() == pytest.approx(simulated.get_ydata())
+        assert "Measured on 3 processes over shm, paced clock: ended, 30 steps in" in words(page)
+        assert re.search(r"\(simulated 0\.60\d s, ratio \d\.?\d*\)", words(page))
+        assert explorer.real.stop_button.disabled
+
+    in_a_loop(act)
+
+
+def test_the_timeline_is_that_of_the_real_run_as_long_as_its_setting_stands_in_front(page):
+    async def act():
+        explorer = shown(args=(10,))
+        explorer.real.start_button.click()
+        await until(lambda: "ended, 10 steps" in words(page))
+        axis = explorer.board._figure.first_steps._ax
+        assert "paced clock" in axis.get_xlabel()
+        explorer.panel.nodes.widget.value = 8
+        await until(lambda: words(page).startswith("8 simulated nodes"))
+        assert "virtual clock" in axis.get_xlabel()
+        assert "3 processes,\nmeasured" in explorer.board._figure.curves.labels
+
+    in_a_loop(act)
+
+
+def test_stop_ends_it_within_a_second_and_what_it_did_stays(page):
+    async def act():
+        explorer = shown()
+        pids = await running(page, explorer)
+        began = time.monotonic()
+        explorer.real.stop_button.click()
+        assert gone(pids) and time.monotonic() - began < 1.5
+        await until(lambda: "paced clock: stopped," in words(page))
+        assert "3 processes,\nmeasured" in explorer.board._figure.curves.labels
+
+    in_a_loop(act)
+
+
+def test_a_killed_node_ends_it_with_the_error_that_run_raises(page):
+    async def act():
+        explorer = shown()
+        pids = await running(page, explorer)
+        explorer.real.node.value = 2
+        explorer.real.kill.click()
+        await until(lambda: "WorkerError: rank 2 was killed by SIGKILL" in words(page))
+        assert "node 2: killed" in words(page) and gone(pids)
+        assert explorer.real.kill.disabled
+
+    in_a_loop(act)
+
+
+def test_a_paused_node_holds_the_others_until_it_is_resumed(page):
+    async def act():
+        explorer = shown()
+        pids = await running(page, explorer)
+        explorer.real.node.value = 1
+        explorer.real.pause.click()
+        await until(lambda: psutil.Process(pids[1]).status() == psutil.STATUS_STOPPED)
+        assert explorer.real.pause.description == "resume"
+        await until(lambda: "node 1: paused" in words(page))
+        explorer.real.pause.click()
+        await until(lambda: psutil.Process(pids[1]).status() != psutil.STATUS_STOPPED)
+        assert explorer.real.pause.description == "pause"
+        explorer.close()
+
+    in_a_loop(act)
+
+
+def test_a_slowed_node_computes_five_times_as_long_and_then_as_before(page):
+    def spans_s(explorer):
+        spans = explorer.real.run.history.spans
+        spans = spans[(spans["rank"] == 0) & (spans["kind"] == "compute")]
+        return (spans.end_s - spans.start_s).to_numpy()
+
+    async def act():
+        explorer = shown(nodes=2)
+        await running(page, explorer)
+        explorer.real.slow.click()
+        assert explorer.real.slow.description == "full speed"
+        await until(lambda: spans_s(explorer)[-1] > 0.09)
+        await until(lambda: "node 0: slow" in words(page))
+        explorer.real.slow.click()
+        await until(lambda: spans_s(explorer)[-1] < 0.06)
+        explorer.close()
+
+    in_a_loop(act)
+
+
+def test_reset_ends_it_and_nothing_of_it_stays(page):
+    async def act():
+        explorer = shown()
+        pids = await running(page, explorer)
+        explorer.reset()
+        assert gone(pids)
+        await until(lambda: "Measured" not in words(page))
+        await asyncio.sleep(0.2)  # a late word of the run would come now
+        assert "Measured" not in words(page)
+        assert explorer.board._figure.curves.labels == ["3 nodes"]
+        assert explorer.real.hands.layout.display == "none"
+
+    in_a_loop(act)
+
+
+def test_closing_the_explorer_leaves_no_process(page):
+    async def act():
+        explorer = shown()
+        pids = await running(page, explorer)
+        explorer.close()
+        assert gone(pids)
+
+    in_a_loop(act)
+
+
+def test_a_second_start_ends_the_first(page):
+    async def act():
+        explorer = shown()
+        pids = await running(page, explorer)
+        explorer.real.start_button.click()
+        assert gone(pids)
+        await until(lambda: "goes on" in words(page))
+        explorer.close()
+
+    in_a_loop(act)
+
+
+def test_many_nodes_are_cut_to_what_a_laptop_bears_with_a_word(page):
+    async def act():
+        explorer = shown(nodes=64, args=(5,))
+        explorer.real.start_button.click()
+        await until(lambda: "ended" in words(page))
+        assert "Measured on 8 processes" in words(page)
+        assert "(64 would be as many processes: 8 run.)" in words(page)
+
+    in_a_loop(act)
+
+
+def test_without_the_clusters_pace_it_runs_on_the_wall_clock(page):
+    async def act():
+        explorer = shown(args=(5,))
+        explorer.real.paced.value = False
+        explorer.real.start_button.click()
+        await until(lambda: "ended" in words(page))
+        assert "3 processes over shm, wall clock: ended, 5 steps" in words(page)
+
+    in_a_loop(act)
+
+
+def test_what_cannot_start_is_told_below_the_figure(page):
+    async def act():
+        explorer = shown(cluster=Cluster(slow={2: 2.0}), nodes=16, args=(5,))
+        explorer.panel._cluster = Cluster(slow={12: 2.0})
+        explorer.real.start_button.click()
+        assert "Run for real: ValueError: slow names rank 12" in words(page)
+        assert explorer.real.run is None
+
+    in_a_loop(act)
