@@ -12,25 +12,31 @@ if TYPE_CHECKING:
     from .cluster import Cluster, geometric
     from .data import Digits, batches
     from .errors import CollectiveMismatch, DeadlockError, LabError, StoppedRun, WorkerError
+    from .exercises.standing import progress
+    from .forecast import predict
     from .history import History
     from .loss import bce_with_logits
     from .model import accuracy, gradient, make_model, parameters, sgd_step
     from .node import Node
+    from .predictions import ask
     from .processes.run import Run, run, start
     from .virtual import Simulation, simulate
-    from .widgets import explore
+    from .widgets import Slider, explore, vary
 
 _ROOMS = {
     "cluster": ("Cluster", "geometric"),
     "data": ("batches",),
     "errors": ("CollectiveMismatch", "DeadlockError", "LabError", "StoppedRun", "WorkerError"),
+    "exercises.standing": ("progress",),
+    "forecast": ("predict",),
     "history": ("History",),
     "loss": ("bce_with_logits",),
     "model": ("accuracy", "gradient", "make_model", "parameters", "sgd_step"),
     "node": ("Node",),
+    "predictions": ("ask",),
     "processes.run": ("Run", "run", "start"),
     "virtual": ("Simulation", "simulate"),
-    "widgets": ("explore",),
+    "widgets": ("Slider", "explore", "vary"),
 }
 _HISTORIES = ("History", "run", "start", "simulate", "Simulation")  # what gives one
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -43,6 +49,8 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
     if name in _HISTORIES:
         importlib.import_module(".plots", __name__)  # enters its figures into History
+    if name == "Cluster":
+        importlib.import_module(".calibration", __name__)  # enters its measure into Cluster
     globals()[name] = value
     return value
 

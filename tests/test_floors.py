@@ -9,14 +9,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "ddl_lab"
 FLOORS = {
-    5: ["widgets", "exercises"],
+    5: ["widgets", "exercises", "predictions"],
     4: ["plots", "strategies"],
-    3: ["processes", "virtual", "virtual_port", "hub", "network", "progress"],
-    2: [
-        "node", "messages", "arguments", "port", "context", "checks", "collectives", "cluster",
-        "meetings", "waits", "recorder", "history", "archive", "capture", "storages", "blame",
+    3: [
+        "processes", "virtual", "virtual_port", "hub", "network", "calibration", "forecast",
+        "ticker", "learner", "quantities",
     ],
-    1: ["errors", "data", "shared", "shards", "model", "loss"],
+    2: [
+        "node", "messages", "arguments", "port", "context", "checks", "collectives", "cluster", "speeds",
+        "meetings", "waits", "recorder", "history", "archive", "capture", "storages", "blame",
+        "spans", "critical", "trace",
+    ],
+    1: ["errors", "data", "shared", "shards", "model", "loss", "ranges", "jitter", "tables"],
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,13 +23,17 @@ def test_the_map_marks_the_labs_that_exist() -> None:
     assert {number for row in rows for number in re.findall(r"\*\*(\d\d) ", row)} == there
 
 
-def test_the_example_prints_the_same_numbers_twice() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+def test_the_example_prints_the_same_numbers_twice_and_the_cluster_predicts_it() -> None:
+    example, cluster = re.findall(r"```python\n(.*?)```", README, re.S)
+    names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(example, {"__name__": "__main__"})
-    over_processes, simulated = printed.getvalue().splitlines()
+        exec(example, names)
+        over_processes, simulated = printed.getvalue().splitlines()
+        exec(cluster, names)
     assert over_processes == simulated
     assert len(set(eval(simulated))) == 1  # every rank holds the same model
+    assert names["cluster"].cost("all_reduce", 8, 64).algorithm == "direct"
+    assert names["here"].spread["latency_s"][0] > 0
 
 
 def test_its_links_and_picture_exist() -> None:
