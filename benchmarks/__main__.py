@@ -7,7 +7,7 @@ import sys
 
 from .table import HEAD
 
-ROOMS = ("startup", "training", "simulation", "transport", "server", "pacing", "recording")
+ROOMS = ("startup", "training", "simulation", "transport", "server", "pacing", "prediction", "recording")
 
 
 def main(names: list[str]) -> int:

@@ -8,6 +8,17 @@ from typing import Any
 
 from .cluster import Cluster
 
+SIMULATING: list[Any] = []  # the simulation that goes on now, if any
+
+
+def refuse_inside(call: str) -> None:
+    """Raise ``RuntimeError`` inside a simulated worker."""
+    if SIMULATING:
+        raise RuntimeError(
+            f"{call} inside a simulation: a worker is one node and starts no others. "
+            "Call it outside of the worker."
+        )
+
 
 def check_nodes(nodes: Any, most: int) -> int:
     """Return ``nodes``; ``TypeError`` unless it is a whole number, ``ValueError`` outside 1 to ``most``."""

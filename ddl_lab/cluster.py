@@ -2,93 +2,102 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from numbers import Real
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from . import collectives
-from .collectives import Work
+from . import collectives, jitter
+from .collectives import Cost, Work
+from .ranges import check_by_rank, check_choice, check_count, check_number, check_ranks
+from .speeds import Geometric, checked_speeds, geometric
+from .tables import html_table, in_words
 
+__all__ = ["Cluster", "Geometric", "geometric"]
 
-@dataclass(frozen=True)
-class Geometric:
-    """Node i computes ``first * alpha**i`` samples a second: the article's v_i (section 4.1)."""
-
-    alpha: float
-    first: float = 10_000.0
-
-    def __call__(self, rank: int) -> float:
-        """Samples a second of ``rank``."""
-        return float(self.first * self.alpha**rank)
-
-    def check_nodes(self, nodes: int) -> None:
-        """Raise ``ValueError`` where the last of ``nodes`` would be too slow or too fast for a float."""
-        exponent = math.log10(self.first) + (nodes - 1) * math.log10(self.alpha)
-        if abs(exponent) > 300:
-            raise ValueError(
-                f"geometric({self.alpha!r}) gives rank {nodes - 1} 1e{exponent:.0f} samples/s: "
-                "take fewer nodes, or an alpha nearer to 1."
-            )
-
-
-def geometric(alpha: float, first: float = 10_000.0) -> Geometric:
-    """Speeds v_i = first * alpha^i in samples a second, 0 < alpha: for ``Cluster(speeds=…)``."""
-    _positive("alpha", alpha)
-    _positive("first", first, "samples/s")
-    return Geometric(float(alpha), float(first))
-
-
-def _positive(name: str, value: float, unit: str = "") -> None:
-    """Refuse what is no finite number above zero; zero latency is allowed where the name says so."""
-    least_ok = 0.0 if name == "latency_s" else math.nextafter(0.0, 1.0)
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < least_ok:
-        bound = "0 or more" if name == "latency_s" else "above 0"
-        raise ValueError(f"{name}={value!r}: it takes a finite number {bound}{unit and ' ' + unit}.")
+# calibration.py stands on a higher floor: it enters ``measure`` here when it is imported.
+CALIBRATIONS: dict[str, Callable[..., Cluster]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A cluster as a cost model: how fast each node computes, what a message costs.
+    """A cluster as a cost model: how fast each node computes, what a message costs, what goes wrong.
 
     A message of S bytes takes ``latency_s + S / bandwidth_bytes_per_s``; each node's outgoing and incoming
-    link carries one message at a time (LogGP: Culler et al. 1993, with long messages).
+    link carries one message at a time (LogGP: Culler et al. 1993, with long messages). Hosts make messages
+    between their nodes faster, and nothing else: each node has a link of its own to the other hosts too.
 
-    Raises ``ValueError`` for a value out of range, naming it.
+    The defaults are round numbers of a small data centre, no measurements: ``Cluster.measure()`` finds
+    those of this machine. Raises ``ValueError`` for a value out of range, naming it.
     """
 
     speeds: float | Sequence[float] | Geometric = 10_000.0
-    """Samples a second: one number for all nodes, one a node, or ``geometric(alpha)``."""
+    """Samples a second, above 0: one number for all nodes, one a node, or ``geometric(alpha)``."""
     flops_per_s: float = 1e11
-    """Floating-point operations a second of one node, for ``node.compute(flops=…)``."""
+    """Floating-point operations a second of one node, above 0, for ``node.compute(flops=…)``."""
     latency_s: float = 50e-6
-    """Seconds until the first byte of a message arrives; 50 µs is a data-centre Ethernet."""
+    """Seconds until the first byte of a message arrives, 0 or more; 50 µs is a data-centre Ethernet."""
     bandwidth_bytes_per_s: float = 1e9
-    """Bytes a second of each link, per direction; 1e9 is about 10-gigabit Ethernet."""
+    """Bytes a second of each link and direction, above 0; 1e9 is about 10-gigabit Ethernet."""
+    host_size: int | None = None
+    """Nodes a host: ranks 0 to host_size - 1 share the first host, and so on. None: one node a host."""
+    host_latency_s: float = 5e-6
+    """As ``latency_s``, between two nodes of one host."""
+    host_bandwidth_bytes_per_s: float = 1e10
+    """As ``bandwidth_bytes_per_s``, between two nodes of one host; 1e10 is about a memory copy."""
+    jitter: str = "constant"
+    """Random compute times about their mean, amount / speed: "constant" (always the mean), "exponential"
+    (standard deviation = mean) or "lognormal"; each span drawn from (seed, rank, count of its spans)."""
+    jitter_spread: float = 0.5
+    """Standard deviation over mean of "lognormal", above 0."""
+    seed: int = 0
+    """Decides all random times; the same seed gives the same times, in any order of events."""
     slow: Mapping[int, float] = field(default_factory=dict)
-    """Slow factor by rank: ``{3: 4.0}`` makes everything that rank 3 computes take four times as long."""
+    """Slow factor by rank, above 0: ``{3: 4.0}`` makes all that rank 3 computes take four times as long."""
+    stalls: Mapping[int, tuple[int, float]] = field(default_factory=dict)
+    """By rank (every, seconds): ``{2: (10, 0.5)}`` makes every 10th compute span of rank 2 0.5 s longer."""
+    fails: Mapping[int, float] = field(default_factory=dict)
+    """By rank the second, 0 or more, at which it dies, unless it has returned: the run ends with the
+    ``WorkerError`` of a killed process, in ``simulate`` and in a paced ``run``."""
     algorithm: str = "ring"
-    """How collectives are done: "ring", "direct" or "tree" (``collectives.py`` has the formulas)."""
+    """How collectives are done: "ring", "direct", "doubling", "tree" (``collectives.py`` has the formulas),
+    or "auto": the one that costs least; spans then say which."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.speeds, Iterable):  # a list, an array or a tensor: kept as it is now
-            listed = self.speeds.tolist() if hasattr(self.speeds, "tolist") else self.speeds
-            object.__setattr__(self, "speeds", tuple(listed) if isinstance(listed, Iterable) else listed)
-        for rank, speed in enumerate(self.speeds if isinstance(self.speeds, Sequence) else ()):
-            _positive(f"speeds[{rank}]", speed, "samples/s")
-        if not isinstance(self.speeds, Sequence | Geometric):
-            _positive("speeds", self.speeds, "samples/s")
-        _positive("flops_per_s", self.flops_per_s)
-        _positive("latency_s", self.latency_s, "seconds")
-        _positive("bandwidth_bytes_per_s", self.bandwidth_bytes_per_s, "bytes/s")
-        if not isinstance(self.slow, Mapping) or not all(type(rank) is int for rank in self.slow):
-            raise ValueError(f"slow={self.slow!r}: it takes factors by rank, as in slow={{3: 4.0}}.")
+        object.__setattr__(self, "speeds", checked_speeds(self.speeds))
+        check_number("flops_per_s", self.flops_per_s)
+        for name in ("latency_s", "host_latency_s"):
+            check_number(name, getattr(self, name), "seconds", least=0)
+        for name in ("bandwidth_bytes_per_s", "host_bandwidth_bytes_per_s"):
+            check_number(name, getattr(self, name), "bytes/s")
+        if self.host_size is not None:
+            check_count("host_size", self.host_size, "or None for one node a host")
+        check_choice("jitter", self.jitter, jitter.KINDS)
+        check_number("jitter_spread", self.jitter_spread, "times the mean")
+        if type(self.seed) is not int:
+            raise ValueError(f"seed={self.seed!r}: it takes a whole number.")
+        check_choice("algorithm", self.algorithm, (*collectives.ALGORITHMS, "auto"))
+        self._check_by_rank()
+
+    def _check_by_rank(self) -> None:
+        check_by_rank("slow", self.slow, "factors", "{3: 4.0}")
         for rank, factor in self.slow.items():
-            _positive(f"slow[{rank}]", factor, "times as long")
-        if self.algorithm not in collectives.ALGORITHMS:
-            known = ", ".join(collectives.ALGORITHMS)
-            raise ValueError(f"algorithm={self.algorithm!r}: choose one of {known}.")
+            check_number(f"slow[{rank}]", factor, "times as long")
+        check_by_rank("stalls", self.stalls, "(every, seconds)", "{2: (10, 0.5)}")
+        for rank, stall in self.stalls.items():
+            if not isinstance(stall, tuple | list) or len(stall) != 2:
+                raise ValueError(f"stalls[{rank}]={stall!r}: it takes (every, seconds), as in (10, 0.5).")
+            check_count(f"stalls[{rank}][0]", stall[0], "counting compute spans")
+            check_number(f"stalls[{rank}][1]", stall[1], "seconds", least=0)
+        check_by_rank("fails", self.fails, "seconds", "{1: 0.5}")
+        for rank, at_s in self.fails.items():
+            check_number(f"fails[{rank}]", at_s, "seconds", least=0)
+
+    @classmethod
+    def measure(cls, transport: str = "auto", nodes: int = 2) -> Cluster:
+        """This machine as a ``Cluster``, measured in under ten seconds: see ``calibration.measure``."""
+        if not CALIBRATIONS:
+            raise RuntimeError("nothing is loaded that measures: import ddl_lab before Cluster.measure()")
+        return CALIBRATIONS["measure"](transport, nodes)
 
     def check_nodes(self, nodes: int) -> None:
         """Raise ``ValueError`` unless this cluster describes ``nodes`` nodes."""
@@ -99,25 +108,118 @@ class Cluster:
             )
         if isinstance(self.speeds, Geometric):
             self.speeds.check_nodes(nodes)
-        outside = [rank for rank in self.slow if not 0 <= rank < nodes]
-        if outside:
-            raise ValueError(f"slow names rank {outside[0]}: ranks of {nodes} nodes are 0 to {nodes - 1}.")
+        for name in ("slow", "stalls", "fails"):
+            check_ranks(name, getattr(self, name), nodes)
 
     def speed(self, rank: int) -> float:
-        """Samples a second of ``rank``, its slow factor aside."""
+        """Samples a second of ``rank`` in the mean, its slow factor aside."""
         if isinstance(self.speeds, Sequence):
             return float(self.speeds[rank])
         return self.speeds(rank) if isinstance(self.speeds, Geometric) else float(self.speeds)
 
     def compute_s(self, rank: int, unit: str, amount: float) -> float:
-        """Seconds that ``rank`` needs for ``amount`` samples, flops or seconds of work."""
-        rate = {"samples": self.speed(rank), "flops": self.flops_per_s, "seconds": 1.0}[unit]
-        return amount / rate * self.slow.get(rank, 1.0)
+        """Mean seconds that ``rank`` needs for ``amount`` samples, flops or seconds of work."""
+        if unit == "samples":
+            amount /= self.speed(rank)
+        elif unit == "flops":
+            amount /= self.flops_per_s
+        return amount * self.slow.get(rank, 1.0)
+
+    def span_s(self, rank: int, unit: str, amount: float, count: int) -> float:
+        """Seconds that the ``count``-th compute span of ``rank`` takes; spans count from 1."""
+        seconds = self.compute_s(rank, unit, amount)
+        if self.jitter != "constant":
+            seconds *= jitter.factor(self.jitter, self.jitter_spread, self.seed, rank, count)
+        if rank in self.stalls:
+            every, stall_s = self.stalls[rank]
+            seconds += stall_s if count % every == 0 else 0.0
+        return seconds
+
+    def link(self, one: int, other: int) -> tuple[float, float]:
+        """Latency in seconds and bandwidth in bytes/s between two ranks."""
+        if self.host_size is not None and one // self.host_size == other // self.host_size:
+            return self.host_latency_s, self.host_bandwidth_bytes_per_s
+        return self.latency_s, self.bandwidth_bytes_per_s
+
+    def _slowest_link(self, ranks: Sequence[int]) -> tuple[float, float]:
+        """The host's link where all ``ranks`` are on one host, else the one between hosts."""
+        return self.link(min(ranks), max(ranks)) if ranks else (self.latency_s, self.bandwidth_bytes_per_s)
 
     def message_s(self, nbytes: int) -> float:
-        """Seconds that a message of ``nbytes`` takes on free links."""
+        """Seconds that a message of ``nbytes`` takes on free links, between hosts."""
         return self.latency_s + nbytes / self.bandwidth_bytes_per_s
 
-    def collective_s(self, work: Work) -> float:
+    def priced(self, work: Work, ranks: Sequence[int] = ()) -> tuple[str, float]:
+        """The algorithm that does ``work`` and its seconds after the last of ``ranks`` has entered.
+
+        A group on one host has that host's links. A group over several hosts pays the link between hosts
+        for each message, which is exact for a ring and an upper bound for the other algorithms.
+        """
+        latency_s, bandwidth = self._slowest_link(ranks)
+        if self.algorithm == "auto":
+            return collectives.cheapest(work, latency_s, bandwidth)
+        return self.algorithm, collectives.seconds(self.algorithm, work, latency_s, bandwidth)
+
+    def collective_s(self, work: Work, ranks: Sequence[int] = ()) -> float:
         """Seconds of a collective after its last node has entered."""
-        return collectives.seconds(self.algorithm, work, self.latency_s, self.bandwidth_bytes_per_s)
+        return self.priced(work, ranks)[1]
+
+    def cost(self, name: str, nbytes: int, nodes: int) -> Cost:
+        """What the collective ``name`` on a whole tensor of ``nbytes`` costs ranks 0 to nodes - 1.
+
+        ``name``: all_reduce, reduce_scatter, all_gather, broadcast or barrier. ``.seconds``,
+        ``.algorithm``, ``.bytes`` and ``.messages`` (sent by the rank that sends most), ``.choices``:
+        the seconds of each algorithm. Raises ``ValueError``.
+        """
+        check_choice("name", name, collectives.NAMES)
+        check_count("nodes", nodes, "the group's size")
+        check_number("nbytes", nbytes, "bytes", least=0)
+        work = collectives.even_work(name, 0 if name == "barrier" else int(nbytes), nodes, 1)
+        chosen, seconds = self.priced(work, range(nodes))
+        link = self._slowest_link(range(nodes))
+        choices = {a: collectives.seconds(a, work, *link) for a in collectives.ALGORITHMS}
+        sent = [collectives.traffic(chosen, work, rank) for rank in range(nodes)]
+        return Cost(seconds, chosen, max(s[0] for s in sent), max(s[1] for s in sent), choices)
+
+    def __repr__(self) -> str:
+        """What is unlike the defaults, as it is written."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        told = [f"{name}={v!r}" for name, v in values.items() if v != getattr(_USUAL, name, None)]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def _repr_html_(self) -> str:
+        return html_table("Cluster: a cost model", self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
+        speeds: Any = self.speeds
+        if isinstance(speeds, Geometric):
+            told = f"{in_words(speeds.first, 'samples/s')} · {speeds.alpha:g}^rank"
+        elif isinstance(speeds, Sequence):
+            told = f"{min(speeds, default=0):,.4g} to {in_words(max(speeds, default=0), 'samples/s')}"
+        else:
+            told = in_words(speeds, "samples/s")
+        rows = [("computes", f"{told}, {in_words(self.flops_per_s, 'FLOP/s')}")]
+        link = f"{in_words(self.latency_s, 's')} + bytes / ({in_words(self.bandwidth_bytes_per_s, 'B/s')})"
+        rows.append(("a message", link))
+        return rows + self._special_rows()
+
+    def _special_rows(self) -> list[tuple[str, str]]:
+        """What is unlike the defaults."""
+        rows = []
+        if self.host_size is not None:
+            latency, bandwidth = self.host_latency_s, self.host_bandwidth_bytes_per_s
+            link = f"{in_words(latency, 's')} + bytes / ({in_words(bandwidth, 'B/s')})"
+            rows.append((f"… within a host of {self.host_size}", link))
+        if self.jitter != "constant":
+            spread = f", spread {self.jitter_spread:g}" if self.jitter == "lognormal" else ""
+            rows.append(("compute times", f"{self.jitter}{spread}, seed {self.seed}"))
+        rows += [(f"rank {rank}", f"takes {factor:g} times as long") for rank, factor in self.slow.items()]
+        rows += [
+            (f"rank {rank}", f"stalls {in_words(s, 's')} every {every} spans")
+            for rank, (every, s) in self.stalls.items()
+        ]
+        rows += [(f"rank {rank}", f"fails at {in_words(at, 's')}") for rank, at in self.fails.items()]
+        return [*rows, ("collectives", self.algorithm)]
+
+
+_USUAL = Cluster()

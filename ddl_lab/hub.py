@@ -21,7 +21,7 @@ from .capture import freeze_result, is_plain, thaw, thaw_result
 from .cluster import Cluster
 from .collectives import Work
 from .context import NodeContext
-from .errors import LabError, failure_of, mismatch_error, worker_error
+from .errors import LabError, failed_error, failure_of, mismatch_error, worker_error
 from .history import History
 from .meetings import Meeting
 from .network import END, WAKE, Events, Network
@@ -37,8 +37,8 @@ _unwilling: list[Any] = []  # greenlets that nothing ends: freeing them would tr
 class Hub:
     """Runs the nodes of one simulation in ``run`` and ``close``; whoever calls these is the hub."""
 
-    def __init__(self, frozen: bytes, nodes: int, cluster: Cluster) -> None:
-        self.cluster, self.events, self.waits = cluster, Events(), Waits()
+    def __init__(self, frozen: bytes, nodes: int, cluster: Cluster, max_events: int) -> None:
+        self.cluster, self.events, self.waits = cluster, Events(max_events), Waits()
         self.network = Network(cluster, nodes, self.events, self._settled, self._doubt)
         recorders = [Recorder() for _ in range(nodes)]
         self.history = History("virtual", recorders, [None] * nodes, about={"engine": "simulate"})
@@ -50,6 +50,8 @@ class Hub:
         self._closing = False
         for port in self._ports:
             self.events.at(0.0, WAKE, port.rank, self._start, port)
+        for rank, at_s in cluster.fails.items():
+            self.events.at(at_s, END, rank, self._die, self._ports[rank])
 
     def run(self, budget_s: float | None) -> bool:
         """Let events happen for ``budget_s`` wall seconds (None: all); whether the end is reached."""
@@ -158,7 +160,8 @@ class Hub:
         meeting.carry_out()
         size = work.own.element_size()
         cost = Work(work.name, tuple(count * size for count in work.chunks), work.src)
-        meeting.ends = meeting.latest + self.cluster.collective_s(cost)
+        meeting.algorithm, seconds = self.cluster.priced(cost, meeting.ranks)
+        meeting.ends = meeting.latest + seconds
         for rank in meeting.ranks:
             self.events.at(meeting.ends, WAKE, rank, self.resume, self._ports[rank])
 
@@ -204,6 +207,15 @@ class Hub:
 
     def _fail(self, at: float, rank: int, error: LabError) -> None:
         self.events.at(at, END, rank, self._raise, error)
+
+    def _die(self, port: VirtualPort) -> None:
+        """The cluster lets this node fail now; it has not got further."""
+        if port.rank in self.waits.returned:
+            return
+        stuck = len(self.waits.on) + len(self.waits.returned) == len(self._ports)
+        if stuck and self.events.only(self._die):  # real nodes would have been found stuck at once
+            raise self.waits.deadlock()
+        raise failed_error(port.rank, self.cluster.fails[port.rank])
 
     def _raise(self, error: LabError) -> NoReturn:
         raise error

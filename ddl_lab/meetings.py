@@ -19,13 +19,14 @@ Copy = tuple[Tensor, Tensor]  # to, from
 class Meeting:
     """One collective of one group: who has entered, with what, and when it ends."""
 
-    __slots__ = ("_copies", "_missing", "ends", "first", "latest", "ranks", "works")
+    __slots__ = ("_copies", "_missing", "algorithm", "ends", "first", "latest", "ranks", "works")
 
     def __init__(self, ranks: tuple[int, ...], first: int) -> None:
         self.ranks = ranks
         self.first = first  # the rank that came first
         self.works: dict[int, Collective] = {}  # by rank of the run, until it is carried out
         self.latest = self.ends = 0.0
+        self.algorithm = ""  # by which it was carried out
         self._missing: tuple[int, ...] | None = ranks
         self._copies: dict[int, Copy] = {}  # by rank: what it still has to take
 

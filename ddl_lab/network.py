@@ -14,6 +14,7 @@ message to arrive that fits, once all is in that arrives at that instant.
 from __future__ import annotations
 
 import heapq
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from torch import Tensor
 
 from .cluster import Cluster
+from .errors import StoppedRun
 from .port import Ticket, misfit
 
 # What comes first at one instant: a node that looks (poll) sees all that arrives then; ends are last.
@@ -30,10 +32,14 @@ Key = tuple[int, int]  # a group's key and a tag
 
 
 class Events:
-    """What is to happen, by virtual time; ties by kind, then rank, then the order of entry."""
+    """What is to happen, by virtual time; ties by kind, then rank, then the order of entry.
 
-    def __init__(self) -> None:
+    ``limit``: after so many, ``run`` raises ``StoppedRun``.
+    """
+
+    def __init__(self, limit: int = sys.maxsize) -> None:
         self.now = 0.0
+        self.limit = limit
         self._heap: list[tuple[float, int, int, int, Callable[[Any], None], Any]] = []
         self._entered = 0
 
@@ -41,6 +47,15 @@ class Events:
         """Call ``action(subject)`` at ``time_s``."""
         self._entered += 1
         heapq.heappush(self._heap, (time_s, kind, rank, self._entered, action, subject))
+
+    def count(self) -> bool:
+        """Count what needs no event, a compute span; whether the limit is passed."""
+        self._entered += 1
+        return self._entered > self.limit
+
+    def only(self, action: Callable[[Any], None]) -> bool:
+        """Whether nothing but ``action`` is to happen any more."""
+        return all(event[4] == action for event in self._heap)
 
     def all_in(self) -> bool:
         """Whether nothing more is to happen at this instant."""
@@ -52,6 +67,11 @@ class Events:
         while heap:
             self.now, _, _, _, action, subject = pop(heap)
             action(subject)
+            if self._entered > self.limit:
+                raise StoppedRun(
+                    f"stopped after {self.limit:,} events, at {self.now:.3g} virtual seconds: a loop without "
+                    f"an end? If it is only long, allow more: simulate(…, max_events={10 * self.limit})."
+                )
             if clock() >= until:
                 break
         return bool(heap)
@@ -113,8 +133,10 @@ class Network:
         settled: Callable[[int, Ticket], None],
         quiet: Callable[[int], None],
     ) -> None:
+        self._link = cluster.link
         self._latency_s = cluster.latency_s
         self._bandwidth = cluster.bandwidth_bytes_per_s
+        self._uniform = cluster.host_size is None
         self._events, self._settled, self._quiet = events, settled, quiet
         self._boxes = [Mailbox(rank) for rank in range(nodes)]
 
@@ -122,11 +144,14 @@ class Network:
         """Post a message at the ticket's time; ``payload`` must not change until it is taken."""
         link = self._boxes[src]
         message = Message(src, self._boxes[dst], key, payload, ticket)
-        message.wire_s = payload.numel() * payload.element_size() / self._bandwidth
+        latency_s, bandwidth = self._latency_s, self._bandwidth
+        if not self._uniform:
+            latency_s, bandwidth = self._link(src, dst)
+        message.wire_s = payload.nbytes / bandwidth
         ticket.started = max(ticket.posted, link.out_free)
         link.out_free = ticket.started + message.wire_s
         message.box.coming += 1
-        self._events.at(ticket.started + self._latency_s, HEAD, src, self._head, message)
+        self._events.at(ticket.started + latency_s, HEAD, src, self._head, message)
 
     def _head(self, message: Message) -> None:
         link = message.box

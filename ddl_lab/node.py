@@ -57,6 +57,8 @@ class _Compute:
         if kind is None:
             end = self.node._port.computed(self.started, self.unit, self.amount)
             self.node._recorder.span("compute", self.started, end)
+            if self.unit == "samples":
+                self.node._recorder.samples += self.amount
 
 
 class Node(Messages):
@@ -172,6 +174,8 @@ class Node(Messages):
         started, ended = self._port.collective(self._group, work)
         self._group.calls += 1
         self._wait_span(called, started, -1, name)
-        nbytes, messages = collectives.traffic(self._port.algorithm, cost, self.rank)
+        algorithm = self._port.algorithm
+        nbytes, messages = collectives.traffic(algorithm, cost, self.rank)
         self._recorder.sent(nbytes, messages)
-        self._recorder.span(name, max(called, started), ended, -1, nbytes, op)
+        label = f"{op} by {algorithm}".lstrip() if self._port.chooses else op
+        self._recorder.span(name, max(called, started), ended, -1, nbytes, label)

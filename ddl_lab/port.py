@@ -85,7 +85,11 @@ class Port(Protocol):
 
     @property
     def algorithm(self) -> str:
-        """By whose formula collectives are counted."""
+        """By whose formula the last collective is counted."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether each collective has an algorithm of its own: then its span says which."""
 
     def now(self) -> float:
         """Seconds on this node's clock."""

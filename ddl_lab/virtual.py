@@ -19,17 +19,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from .capture import freeze
-from .checks import check_args, check_cluster, check_nodes, check_worker
+from .checks import SIMULATING, check_args, check_cluster, check_nodes, check_worker, refuse_inside
 from .cluster import Cluster
 from .history import History
 from .hub import Hub
-from .progress import Progress
+from .ranges import check_count
+from .ticker import Progress
 
 MOST_NODES = 100_000
+MAX_EVENTS = 5_000_000  # a minute or two; 1,024 nodes x 100 steps take a twentieth of it
 SLICE_S = 0.1  # between two updates of the progress line
 _USUAL = Cluster()
 
-_running: list[Hub] = []  # the one that goes on now, if any
 _dropped: list[Hub] = []  # unfinished ones whose Simulation is gone, not yet closed
 
 
@@ -45,11 +46,13 @@ class Simulation:
         nodes: int,
         cluster: Cluster = _USUAL,
         args: Sequence[Any] = (),
+        max_events: int = MAX_EVENTS,
     ) -> None:
         _refuse_here("simulate")
+        check_count("max_events", max_events, "as in max_events=10_000_000")
         nodes, args = check_nodes(nodes, MOST_NODES), check_args(args)
         check_worker(worker, args)
-        self._hub = Hub(freeze(worker, args), nodes, check_cluster(cluster, nodes))
+        self._hub = Hub(freeze(worker, args), nodes, check_cluster(cluster, nodes), max_events)
         self._finished = self._closed = False
 
     @property
@@ -110,38 +113,34 @@ class Simulation:
         if getattr(self, "_closed", True) or sys.is_finalizing():
             return
         _dropped.append(self._hub)
-        if not _running and threading.current_thread() is threading.main_thread():
+        if not SIMULATING and threading.current_thread() is threading.main_thread():
             _close_dropped()
 
 
 @contextmanager
 def _going_on(hub: Hub) -> Iterator[None]:
     """While it lasts, no other simulation goes on."""
-    _running.append(hub)
+    SIMULATING.append(hub)
     try:
         yield
     finally:
-        _running.clear()
+        SIMULATING.clear()
         _close_dropped()
 
 
 def _close_dropped() -> None:
     while _dropped:
         hub = _dropped.pop()
-        _running.append(hub)
+        SIMULATING.append(hub)
         try:
             hub.close()
         finally:
-            _running.clear()
+            SIMULATING.clear()
 
 
 def _refuse_here(call: str) -> None:
     """Raise ``RuntimeError`` inside a simulated worker, and in a thread."""
-    if _running:
-        raise RuntimeError(
-            f"{call} inside a simulation: a worker is one node and starts no others. "
-            "Call it outside of the worker."
-        )
+    refuse_inside(call)
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
             f"{call} in a thread: a simulation uses the main thread's random state, so it runs "
@@ -156,16 +155,19 @@ def simulate(
     cluster: Cluster = _USUAL,
     args: Sequence[Any] = (),
     progress: bool = False,
+    max_events: int = MAX_EVENTS,
 ) -> History:
     """Run ``worker(node, *args)`` on ``nodes`` virtual nodes, 1 to 100,000; returns the History.
 
     ``cluster``: what computing and sending cost. ``progress``: show how far it is. The results and
-    losses of a synchronous worker are those of ``run``, to the bit.
+    losses of a synchronous worker are those of ``run``, to the bit. ``max_events``: so many compute spans,
+    messages' steps and wake-ups are taken for a loop without an end, and ``StoppedRun`` is raised; a loop
+    that never calls the node ends by Ctrl-C only.
 
     Raises ``TypeError`` and ``ValueError`` for what can't be run, and the ``LabError`` that comes
     first in virtual time. ``KeyboardInterrupt`` ends it too; both carry ``.history``.
     """
-    with Simulation(worker, nodes, cluster, args) as simulation:
+    with Simulation(worker, nodes, cluster, args, max_events) as simulation:
         if progress:
             _advance_in_sight(simulation)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +24,10 @@ class VirtualPort:
     device = torch.device("cpu")
 
     def __init__(self, rank: int, hub: Hub) -> None:
-        self.rank, self.algorithm = rank, hub.cluster.algorithm
+        self.rank, self.algorithm = rank, ""
+        self.chooses = hub.cluster.algorithm == "auto"
+        self._computed = 0  # compute spans so far
+        self._fails_s = hub.cluster.fails.get(rank, math.inf)
         self.time = 0.0  # this node's clock: where the hub's is, or ahead of it
         self.greenlet: Any = None
         self.context = NodeContext(rank)
@@ -33,7 +37,11 @@ class VirtualPort:
         return self.time
 
     def computed(self, started: float, unit: str, amount: float) -> float:
-        self.time = started + self._hub.cluster.compute_s(self.rank, unit, amount)
+        self._computed += 1
+        self.time = started + self._hub.cluster.span_s(self.rank, unit, amount, self._computed)
+        if self.time > self._fails_s or self._hub.events.count():  # it gets no further: the hub says why
+            self.time = min(self.time, self._fails_s)
+            self._hub.switch()
         return self.time
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
@@ -65,5 +73,5 @@ class VirtualPort:
         meeting = self._hub.meet(self, group, work)
         self._hub.block(self, meeting)
         meeting.take(self.rank)
-        self.time = meeting.ends
+        self.time, self.algorithm = meeting.ends, meeting.algorithm
         return meeting.latest, meeting.ends

@@ -92,7 +92,21 @@ def test_a_latency_below_zero_is_refused(value):
         ("slow", {2: 0.0}, r"slow\[2\]=0\.0: .* above 0 times as long"),
         ("slow", [4.0], r"slow=\[4\.0\]: it takes factors by rank, as in slow=\{3: 4\.0\}"),
         ("slow", {"3": 4.0}, r"slow=\{'3': 4\.0\}: it takes factors by rank"),
-        ("algorithm", "quantum", "algorithm='quantum': choose one of ring, direct, tree"),
+        ("latency_s", -1e-6, r"latency_s=-1e-06: it takes a finite number 0 or more seconds"),
+        ("host_latency_s", math.nan, r"host_latency_s=nan: .* 0 or more seconds"),
+        ("host_bandwidth_bytes_per_s", 0, r"host_bandwidth_bytes_per_s=0: .* above 0 bytes/s"),
+        ("host_size", 0, r"host_size=0: it takes a whole number from 1 up, or None for one node a host"),
+        ("host_size", 2.0, r"host_size=2\.0: it takes a whole number"),
+        ("jitter", "gaussian", "jitter='gaussian': choose one of constant, exponential, lognormal"),
+        ("jitter_spread", 0.0, r"jitter_spread=0\.0: .* above 0 times the mean"),
+        ("seed", 0.5, r"seed=0\.5: it takes a whole number"),
+        ("stalls", {1: 0.5}, r"stalls\[1\]=0\.5: it takes \(every, seconds\), as in \(10, 0\.5\)"),
+        ("stalls", {1: (0, 0.5)}, r"stalls\[1\]\[0\]=0: it takes a whole number from 1 up, counting"),
+        ("stalls", {1: (3, -1)}, r"stalls\[1\]\[1\]=-1: .* 0 or more seconds"),
+        ("stalls", [(3, 1.0)], r"stalls=\[\(3, 1\.0\)\]: it takes \(every, seconds\) by rank"),
+        ("fails", {1: -0.5}, r"fails\[1\]=-0\.5: .* 0 or more seconds"),
+        ("fails", {1.0: 0.5}, r"fails=\{1\.0: 0\.5\}: it takes seconds by rank, as in fails=\{1: 0\.5\}"),
+        ("algorithm", "quantum", "algorithm='quantum': choose one of ring, direct, doubling, tree, auto"),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(field, value, told):
@@ -115,6 +129,8 @@ def test_a_ratio_of_speeds_must_be_above_zero(alpha):
         (Cluster(speeds=[]), 1, "speeds has 0 entries for 1 nodes"),
         (Cluster(slow={4: 2.0}), 4, "slow names rank 4: ranks of 4 nodes are 0 to 3"),
         (Cluster(slow={-1: 2.0}), 4, "slow names rank -1"),
+        (Cluster(stalls={4: (1, 1.0)}), 4, "stalls names rank 4: ranks of 4 nodes are 0 to 3"),
+        (Cluster(fails={9: 1.0}), 4, "fails names rank 9: ranks of 4 nodes are 0 to 3"),
         (Cluster(speeds=geometric(0.5)), 5000, r"geometric\(0\.5\) gives rank 4999 1e-1501 samples/s"),
         (Cluster(speeds=geometric(2.0)), 5000, "gives rank 4999 1e1509 samples/s: take fewer nodes"),
     ],
@@ -128,3 +144,129 @@ def test_a_cluster_describes_any_number_of_like_nodes():
     for nodes in (1, 100_000):
         Cluster().check_nodes(nodes)
         Cluster(speeds=geometric(0.9999)).check_nodes(nodes)
+
+
+# random times, stalls, hosts
+
+
+def drawn(cluster, rank=0, count=4000):
+    return np.array([cluster.span_s(rank, "samples", 50.0, k) for k in range(1, count + 1)])
+
+
+def test_without_jitter_every_span_takes_the_mean():
+    cluster = Cluster(speeds=10.0, slow={1: 2.0})
+    assert set(drawn(cluster, 0, 9)) == {5.0} and set(drawn(cluster, 1, 9)) == {10.0}
+
+
+@pytest.mark.parametrize(
+    ("jitter", "spread", "over_mean"), [("exponential", 0.5, 1.0), ("lognormal", 0.3, 0.3)]
+)
+def test_random_times_have_the_mean_and_the_spread_that_is_told(jitter, spread, over_mean):
+    times = drawn(Cluster(speeds=10.0, slow={0: 2.0}, jitter=jitter, jitter_spread=spread), count=20_000)
+    assert times.mean() == pytest.approx(10.0, rel=0.03)
+    assert times.std() / times.mean() == pytest.approx(over_mean, rel=0.05)
+
+
+def test_the_mean_stays_what_compute_s_says():
+    assert Cluster(speeds=10.0, jitter="exponential").compute_s(0, "samples", 50.0) == 5.0
+
+
+def test_random_times_depend_on_seed_rank_and_count_only():
+    cluster = Cluster(jitter="exponential", seed=3)
+    assert (drawn(cluster, 1, 50) == drawn(Cluster(jitter="exponential", seed=3), 1, 50)).all()
+    assert not (drawn(cluster, 1, 50) == drawn(cluster, 2, 50)).any()
+    assert not (drawn(cluster, 1, 50) == drawn(Cluster(jitter="exponential", seed=4), 1, 50)).any()
+
+
+def test_a_node_that_stalls_does_so_at_every_kth_span():
+    cluster = Cluster(speeds=10.0, stalls={1: (3, 7.0)})
+    assert drawn(cluster, 1, 7).tolist() == [5.0, 5.0, 12.0, 5.0, 5.0, 12.0, 5.0]
+    assert set(drawn(cluster, 0, 7)) == {5.0}
+
+
+HOSTS = Cluster(
+    latency_s=4.0, bandwidth_bytes_per_s=1.0, host_size=4, host_latency_s=1.0, host_bandwidth_bytes_per_s=8.0
+)
+
+
+def test_ranks_of_one_host_share_its_links():
+    assert HOSTS.link(0, 3) == HOSTS.link(7, 4) == (1.0, 8.0)
+    assert HOSTS.link(3, 4) == HOSTS.link(0, 8) == (4.0, 1.0)
+    assert Cluster().link(0, 0) == Cluster().link(0, 1) == (50e-6, 1e9)
+
+
+def test_a_collective_within_a_host_has_its_links_and_one_over_hosts_the_links_between():
+    work = Work("all_reduce", (8, 8))
+    assert HOSTS.collective_s(work, (4, 7)) == seconds("ring", work, 1.0, 8.0)
+    assert HOSTS.collective_s(work, (3, 4)) == HOSTS.collective_s(work) == seconds("ring", work, 4.0, 1.0)
+
+
+# cost
+
+
+def test_cost_tells_seconds_bytes_and_messages_of_the_algorithm():
+    cost = Cluster(latency_s=10.0, bandwidth_bytes_per_s=1.0).cost("all_reduce", 8, 4)
+    assert (cost.seconds, cost.algorithm, cost.bytes, cost.messages) == (6 * 10 + 6 * 2, "ring", 12, 6)
+    assert cost.choices == {"ring": 72.0, "direct": 34.0, "doubling": 36.0, "tree": 72.0}
+
+
+def test_cost_names_the_busiest_rank():
+    cost = Cluster(algorithm="direct").cost("broadcast", 100, 5)
+    assert (cost.bytes, cost.messages) == (400, 4)
+
+
+@pytest.mark.parametrize("name", ["all_reduce", "reduce_scatter", "all_gather", "broadcast", "barrier"])
+@pytest.mark.parametrize("nodes", [1, 2, 5, 16])
+@pytest.mark.parametrize("nbytes", [4, 4_000_000])
+def test_auto_is_the_cheapest_and_says_which(name, nodes, nbytes):
+    cost = Cluster(algorithm="auto").cost(name, nbytes, nodes)
+    assert cost.seconds == min(cost.choices.values()) == cost.choices[cost.algorithm]
+
+
+def test_auto_takes_few_messages_for_small_tensors_and_few_bytes_for_large_ones():
+    cluster = Cluster(algorithm="auto")
+    assert cluster.cost("all_reduce", 4, 16).algorithm == "direct"
+    assert cluster.cost("all_reduce", 100_000_000, 16).algorithm == "ring"
+
+
+def test_cost_refuses_what_is_no_collective():
+    with pytest.raises(ValueError, match="name='reduce': choose one of all_reduce"):
+        Cluster().cost("reduce", 8, 4)
+    with pytest.raises(ValueError, match="nodes=0: it takes a whole number from 1 up"):
+        Cluster().cost("all_reduce", 8, 0)
+    with pytest.raises(ValueError, match="nbytes=-1: it takes a finite number 0 or more bytes"):
+        Cluster().cost("all_reduce", -1, 4)
+
+
+# how it shows itself
+
+
+def test_a_cluster_is_shown_as_it_is_written_without_the_defaults():
+    assert repr(Cluster()) == "Cluster()"
+    told = "Cluster(speeds=geometric(0.9, first=5.0), latency_s=0.5, slow={1: 2.0}, algorithm='auto')"
+    assert repr(eval(told)) == told
+
+
+def test_a_cluster_draws_itself_as_a_table_of_what_is_unlike_the_defaults():
+    plain = Cluster()._repr_html_()
+    assert "10,000 samples/s" in plain and "50 µs + bytes / (1 GB/s)" in plain
+    assert "stalls" not in plain and "host" not in plain and "jitter" not in plain
+    told = Cluster(
+        speeds=geometric(0.97), host_size=8, jitter="lognormal", slow={1: 4.0}, stalls={2: (10, 0.5)},
+        fails={3: 0.25}, algorithm="auto",
+    )._repr_html_()  # fmt: skip
+    for words in (
+        "0.97^rank", "within a host of 8", "lognormal, spread 0.5, seed 0", "takes 4 times as long",
+        "stalls 500 ms every 10 spans", "fails at 250 ms", "auto",
+    ):  # fmt: skip
+        assert words in told
+
+
+def test_a_table_tells_the_slowest_and_the_fastest_node():
+    assert "2 to 400 samples/s" in Cluster(speeds=[400.0, 2.0, 7.0])._repr_html_()
+
+
+def test_measuring_is_known_once_the_package_is_loaded(monkeypatch):
+    monkeypatch.setattr("ddl_lab.cluster.CALIBRATIONS", {})
+    with pytest.raises(RuntimeError, match="import ddl_lab before"):
+        Cluster.measure()

@@ -91,6 +91,85 @@ def test_clusters_of_another_size_and_no_clusters_are_refused():
         lab.run(synchronous, 2, cluster=3)
 
 
+# what goes wrong in the cluster that is kept pace with
+
+
+def test_random_times_and_stalls_are_those_of_the_simulation():
+    cluster = lab.Cluster(latency_s=1e-3, jitter="exponential", seed=2, stalls={1: (4, 0.05)})
+    predicted = lab.simulate(synchronous, 3, cluster=cluster)
+    paced = lab.run(synchronous, 3, cluster=cluster, progress=False)
+    assert paced.elapsed_s >= 0.99 * predicted.elapsed_s
+    for rank in range(3):
+        told, took = (
+            h.spans[(h.spans["rank"] == rank) & (h.spans.kind == "compute")] for h in (predicted, paced)
+        )
+        ended = (took.end_s.to_numpy() - told.end_s.to_numpy()).min()
+        assert len(told) == len(took) == 10 and ended > -0.011  # a late rank may catch up by 10 ms
+
+
+def test_messages_within_a_host_are_faster():
+    hosts = lab.Cluster(latency_s=0.2, host_size=2, host_latency_s=0.05)
+
+    def worker(node):
+        box = torch.zeros(1)
+        if node.rank == 0:
+            node.isend(box, 1)
+            node.isend(box, 2)
+        elif node.rank < 3:
+            node.recv(box, 0)
+        return node.now()
+
+    _, near, far, _ = lab.run(worker, 4, cluster=hosts, progress=False).results
+    assert 0.05 <= near < 0.2 <= far
+
+
+def test_auto_says_in_each_span_which_algorithm_it_took():
+    def worker(node):
+        node.all_reduce(torch.zeros(1))
+
+    cluster = lab.Cluster(algorithm="auto")
+    runs = [lab.run(worker, 2, cluster=cluster, progress=False), lab.simulate(worker, 2, cluster=cluster)]
+    assert [set(run.spans[run.spans.kind == "all_reduce"].label) for run in runs] == [{"sum by direct"}] * 2
+    assert runs[0].messages_sent == runs[1].messages_sent == [1, 1]
+
+
+def test_a_node_that_fails_ends_its_process_and_the_run_in_the_words_of_the_simulation():
+    cluster = lab.Cluster(fails={1: 0.3})
+
+    def worker(node):
+        for _ in range(500):
+            with node.compute(seconds=0.02):
+                pass
+            node.barrier()
+            node.record(at=node.now())
+
+    errors = []
+    for start in (lab.simulate, lambda *args, **named: lab.run(*args, **named, progress=False)):
+        with pytest.raises(lab.WorkerError, match="rank 1 was killed by SIGKILL") as caught:
+            start(worker, 2, cluster=cluster)
+        errors.append(caught.value)
+    assert str(errors[0]) == str(errors[1]) and errors[1].rank == 1
+    assert 0 < len(errors[1].history.metrics) < 2 * 500
+
+
+def test_a_node_that_has_returned_does_not_fail():
+    def worker(node):
+        if node.rank == 0:
+            with node.compute(seconds=0.5):
+                pass
+        return node.rank
+
+    assert lab.run(worker, 2, cluster=lab.Cluster(fails={1: 0.3}), progress=False).results == [0, 1]
+
+
+def test_a_node_killed_by_hand_before_its_time_is_told_as_such():
+    run = lab.start(stepping, 2, cluster=lab.Cluster(fails={1: 60.0}), progress=False)
+    assert grows(run, 1, 20)
+    run.kill(1)
+    with pytest.raises(lab.WorkerError, match=r"rank 1 was killed by SIGKILL \(by hand"):
+        run.wait()
+
+
 # hands
 
 

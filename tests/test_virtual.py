@@ -430,3 +430,154 @@ def test_progress_is_shown_and_changes_nothing(monkeypatch):
 def test_a_worker_prints_where_its_caller_does(capsys):
     simulate(lambda node: print("rank", node.rank), 2)
     assert capsys.readouterr().out == "rank 0\nrank 1\n"
+
+
+# what a cluster lets go wrong
+
+
+def rounds_of(node, count=10):
+    for step in range(count):
+        work(node, 1.0)
+        node.record(at=node.now(), round=step)
+        node.barrier()
+
+
+def test_a_node_that_fails_ends_the_run_as_a_killed_process_does():
+    cluster = Cluster(latency_s=0.0, fails={1: 2.5})
+    with pytest.raises(
+        WorkerError, match=r"^rank 1 was killed by SIGKILL, .* fails=\{1: 2\.5\}\.$"
+    ) as caught:
+        simulate(rounds_of, 3, cluster=cluster)
+    assert caught.value.rank == 1
+    rows = caught.value.history.metrics
+    assert rows[rows["rank"] == 1]["at"].tolist() == [1.0, 2.0], "it did nothing after its time"
+
+
+def test_a_node_fails_in_a_span_that_others_do_not_wait_for():
+    def worker(node):
+        work(node, 3.0 if node.rank else 100.0)
+        return node.rank
+
+    with pytest.raises(WorkerError, match="rank 0 was killed") as caught:
+        simulate(worker, 2, cluster=Cluster(fails={0: 50.0}))
+    assert caught.value.history.finished_s == {1: 3.0}
+
+
+def test_a_node_that_has_returned_does_not_fail():
+    history = simulate(rounds_of, 3, cluster=Cluster(latency_s=0.0, fails={1: 10.5, 2: 99.0}))
+    assert history.elapsed_s == 10.0
+
+
+def test_nodes_that_wait_for_each_other_are_a_deadlock_and_no_failure():
+    def worker(node):
+        node.recv(torch.zeros(1), 1 - node.rank)
+
+    with pytest.raises(lab.DeadlockError, match=r"rank 0 waits in recv\(src=1"):
+        simulate(worker, 2, cluster=Cluster(fails={0: 5.0, 1: 6.0}))
+
+
+def test_the_first_of_two_failures_is_told():
+    with pytest.raises(WorkerError, match="rank 2 was killed"):
+        simulate(rounds_of, 3, cluster=Cluster(fails={1: 5.0, 2: 4.0}))
+
+
+def test_a_failure_ends_a_simulation_in_slices_too():
+    with Simulation(rounds_of, 3, Cluster(fails={1: 2.5})) as simulation, pytest.raises(WorkerError):
+        while not simulation.advance(0.0):
+            pass
+
+
+RANDOM = Cluster(jitter="exponential", seed=4, stalls={2: (3, 0.5)})
+
+
+def test_random_times_are_the_same_in_slices_and_in_one():
+    parts = Simulation(train, 4, RANDOM)
+    while not parts.advance(0.0):
+        pass
+    assert same(simulate(train, 4, cluster=RANDOM), parts.history)
+    assert not simulate(train, 4).spans.equals(parts.history.spans)
+
+
+def test_random_times_of_a_rank_do_not_depend_on_what_it_sends():
+    def quiet(node):
+        for _ in range(5):
+            work(node, 1.0)
+
+    def loud(node):
+        for _ in range(5):
+            node.barrier()
+            work(node, 1.0)
+
+    def lengths(worker, nodes):
+        spans = simulate(worker, nodes, cluster=RANDOM).spans
+        mine = spans[(spans["rank"] == 1) & (spans.kind == "compute")]
+        return (mine.end_s - mine.start_s).tolist()
+
+    assert lengths(quiet, 3) == pytest.approx(lengths(loud, 7))
+
+
+def test_auto_says_in_each_span_which_algorithm_it_took():
+    def worker(node):
+        node.all_reduce(torch.zeros(1))
+        node.all_reduce(torch.zeros(10_000_000), op="mean")
+        node.barrier()
+
+    history = simulate(worker, 8, cluster=Cluster(algorithm="auto"))
+    labels = history.spans[(history.spans["rank"] == 3) & (history.spans.bytes >= 0)].label.tolist()
+    assert labels == ["sum by direct", "mean by ring", "by direct"]
+    assert history.messages_sent == [7 + 14 + 7] * 8
+
+
+# loops without an end
+
+
+def barriers(node):
+    while True:
+        node.barrier()
+
+
+def spans(node):
+    while True:
+        work(node, 1.0)
+
+
+def messages(node):
+    tensor = torch.zeros(1)
+    while True:
+        if node.rank:
+            node.send(tensor, 0)
+        else:
+            node.recv(tensor)
+
+
+def looks(node):
+    handle = node.irecv(torch.zeros(1), 1 - node.rank)
+    while not handle.done():
+        pass
+
+
+@pytest.mark.parametrize("worker", [barriers, spans, messages, looks])
+def test_a_loop_without_an_end_is_stopped_in_words(worker):
+    told = r"stopped after 2,000 events, at .* virtual seconds: .*simulate\(…, max_events=20000\)"
+    with pytest.raises(lab.StoppedRun, match=told) as caught:
+        simulate(worker, 2, max_events=2000)
+    assert caught.value.history.nodes == 2
+    assert simulate(train, 2).results, "the next simulation works"
+
+
+def test_more_events_may_be_allowed_and_bad_limits_are_refused():
+    few = len(simulate(rounds_of, 2).spans)
+    with pytest.raises(lab.StoppedRun):
+        simulate(rounds_of, 2, max_events=few)
+    assert simulate(rounds_of, 2, max_events=10 * few).results == [None, None]
+    with pytest.raises(ValueError, match="max_events=0: it takes a whole number from 1 up"):
+        simulate(rounds_of, 2, max_events=0)
+
+
+@pytest.mark.parametrize("call", ["run", "start"])
+def test_a_run_inside_a_simulated_worker_is_refused(call):
+    def worker(node):
+        getattr(lab, call)(lambda node: 0, 2)
+
+    with pytest.raises(WorkerError, match="run inside a simulation: a worker is one node"):
+        simulate(worker, 2)

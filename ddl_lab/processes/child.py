@@ -27,6 +27,7 @@ from .endpoint import Endpoint
 from .gloo import GlooEndpoint
 from .memory import attach
 from .output import redirect
+from .pacing import die_in_time
 from .plan import Plan
 from .shm import ShmEndpoint
 from .staging import place
@@ -80,7 +81,7 @@ def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
     _die_with_the_server()
     streams = redirect(channel)
     recorder = StreamingRecorder(channel)
-    started = threading.Event()
+    started, returned = threading.Event(), threading.Event()
     try:
         worker, args = _prepare(spec, payload_fd, rank)
         buffer, memory = attach(memory_fd)
@@ -90,11 +91,13 @@ def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
         _listen(channel, recorder, endpoint, started)
         channel.send("ready")
         started.wait()
+        die_in_time(endpoint.pacer, endpoint.origin, returned)
         outcome = _work(
             worker, args, endpoint, place(endpoint, spec["plan"], rank, lambda: _store(spec)), recorder
         )
     except BaseException as error:  # whatever it is, the caller must hear of it
         outcome = ("failed", failure_of(error), time.monotonic())
+    returned.set()
     for stream in streams:
         stream.finish()
     recorder.flush()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Sequence
 
-from ..errors import DeadlockError, deadlock_error, hopeless
+from ..cluster import Cluster
+from ..errors import DeadlockError, WorkerError, deadlock_error, failed_error, hopeless
 from .board import BLOCKED, RETURNED, Status, doing
 
 
@@ -32,6 +35,15 @@ def slow_report(seen: Sequence[Status], limit_s: float) -> str:
     if len(busy) == 1 and len(seen) > 1:
         lines.append(f"  The others wait for rank {busy[0].rank}.")
     return "\n".join(lines)
+
+
+def death_error(rank: int, code: int, cluster: Cluster | None, origin: float | None) -> WorkerError:
+    """The error of a rank whose process died, perhaps because its ``cluster`` lets it fail by now."""
+    fails_s = cluster.fails.get(rank, math.inf) if cluster else math.inf
+    elapsed_s = 0.0 if origin is None else time.monotonic() - origin
+    if code == -signal.SIGKILL and fails_s <= elapsed_s:
+        return failed_error(rank, fails_s)
+    return WorkerError(f"rank {rank} {death(code)}", rank, "")
 
 
 def death(code: int) -> str:

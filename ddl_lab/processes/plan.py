@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..checks import check_args, check_cluster, check_nodes, check_worker
+from ..checks import check_args, check_cluster, check_nodes, check_worker, refuse_inside
 from ..cluster import Cluster
 from .board import MAX_RANKS
 
@@ -45,6 +45,7 @@ def plan(
     worker: Any, nodes: Any, device: Any, transport: Any, cluster: Any, timeout_s: Any, args: Any
 ) -> Plan:
     """The run that is asked for; ``ValueError`` or ``TypeError`` names the value, the range and the mend."""
+    refuse_inside("run")
     nodes = check_nodes(nodes, MAX_RANKS)
     check_args(args)
     check_worker(worker, args)

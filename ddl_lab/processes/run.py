@@ -11,7 +11,7 @@ from typing import Any
 from ..capture import freeze, thaw_result
 from ..cluster import Cluster
 from ..history import History
-from ..progress import Progress
+from ..ticker import Progress
 from . import torchrun
 from .plan import Plan, is_rank, plan
 from .supervisor import Supervisor

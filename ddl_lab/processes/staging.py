@@ -32,6 +32,10 @@ class Staged:
     def algorithm(self) -> str:
         return self.endpoint.algorithm
 
+    @property
+    def chooses(self) -> bool:
+        return self.endpoint.chooses
+
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
         self.endpoint.send(group, _to_host(tensor), dst, tag, ticket, False)  # the copy is a snapshot
 

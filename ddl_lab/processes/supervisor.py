@@ -14,11 +14,11 @@ import time
 from collections import deque
 from typing import Any
 
-from ..errors import Failure, LabError, StoppedRun, WorkerError, worker_error
+from ..errors import Failure, LabError, StoppedRun, worker_error
 from ..recorder import Recorder
 from .board import Status
 from .client import SERVER
-from .diagnosis import deadlock, death, slow_report
+from .diagnosis import deadlock, death_error, slow_report
 from .plan import Plan
 from .resources import Resources
 from .wire import waiting_bytes
@@ -217,7 +217,7 @@ class Supervisor(threading.Thread):
             return worker_error(rank, failure)
         for rank, code in sorted(self._exits.items()):
             if (rank not in self.finished and code != 0) or self._died == rank:
-                return WorkerError(f"rank {rank} {death(code)}", rank, "")
+                return death_error(rank, code, self.plan.cluster, self.origin)
         return StoppedRun(self._stop_reason) if self._stop_reason else None
 
     def _end_processes(self, selector: selectors.BaseSelector) -> None:

@@ -28,6 +28,7 @@ from ..port import Port
 from ..recorder import Recorder
 from .board import Board, Slot
 from .gloo import GlooEndpoint
+from .pacing import die_in_time
 from .plan import Plan
 from .staging import place
 from .wire import BYTES, Inbox, Record
@@ -139,9 +140,12 @@ def _play(
     node = Node(port, recorder, tuple(range(endpoint.nodes)))
     dist.barrier()
     endpoint.origin = time.monotonic()
+    returned = threading.Event()
+    die_in_time(endpoint.pacer, endpoint.origin, returned)
     try:
         result = worker(node, *args)
         node._finish()
+        returned.set()
     except Exception as error:
         raise worker_error(endpoint.rank, failure_of(error)) from None
     return result, endpoint.now(), endpoint.origin - called
