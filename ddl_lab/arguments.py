@@ -106,9 +106,16 @@ def writable(node: Caller, name: str, tensor: Any) -> Tensor:
 
 
 def write_back(tensor: Tensor, flat: Tensor) -> None:
-    """Copy ``flat`` into a tensor of which it could not be a view."""
+    """Copy ``flat`` into a tensor of which it could not be a view; autograd learns that it has changed."""
+    mark_changed(flat)
     if flat is not tensor and not tensor.is_contiguous():
         tensor.detach().copy_(flat.view(tensor.shape))
+
+
+def mark_changed(tensor: Tensor) -> None:
+    """Let a backward pass that needs the old values fail, as after torch's own in-place operations."""
+    if not tensor.is_inference():
+        torch.autograd.graph.increment_version(tensor)
 
 
 def chunked(node: Caller, name: str, whole: Any, own: Tensor) -> tuple[Tensor, tuple[int, ...] | None]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .arguments import checked_tag, peer_in_group, readable, writable, write_back
+from .arguments import checked_tag, mark_changed, peer_in_group, readable, writable, write_back
 from .context import refuse_bad_modes
 from .port import Group, Port, Ticket
 from .recorder import Recorder
@@ -40,6 +40,8 @@ class Handle:
     def _finish(self) -> None:
         self._written = True
         ticket = self._ticket
+        if self._kind == "recv":
+            mark_changed(self._tensor)
         self._node._moved(self._kind, ticket.posted, ticket.ended, ticket.peer, self._tensor)
 
 
@@ -99,7 +101,7 @@ class Messages:
         """Post a send of a snapshot of ``tensor``; the handle's ``wait`` returns once it is received."""
         _, ticket = self._post_send("isend", tensor, dst, tag, snapshot=True)
         handle = Handle(self, ticket, tensor.detach(), "send")
-        pending = [other for other in self._family.unfinished if not other._written]
+        pending = [other for other in self._family.unfinished if not (other._ticket.done and other.done())]
         self._family.unfinished = [*pending, handle]
         return handle
 

@@ -175,6 +175,31 @@ def test_collectives_in_any_mix_and_order_keep_their_values(engine):
     assert engine(worker, 3).results == [True] * 3
 
 
+@pytest.mark.parametrize("how", ["recv", "irecv", "broadcast", "all_reduce", "reduce_scatter", "all_gather"])
+def test_a_backward_pass_fails_whose_parameters_a_call_has_overwritten(engine, how):
+    def worker(node, how):
+        model, x, y = lab.make_model(seed=0), torch.ones(4, 784), torch.zeros(4, 1)
+        loss = lab.bce_with_logits(model(x), y)
+        theta = lab.parameters(model)
+        if how in ("broadcast", "all_reduce"):
+            getattr(node, how)(theta, *([0] if how == "broadcast" else []))
+        elif how == "reduce_scatter":
+            node.reduce_scatter(theta, torch.zeros(2 * len(theta)))
+        elif how == "all_gather":
+            node.all_gather(theta[:-1], torch.zeros(len(theta) // 2))
+        elif node.rank == 0:
+            node.send(torch.zeros_like(theta), 1)
+        else:
+            node.recv(theta, 0) if how == "recv" else node.irecv(theta, 0).wait()
+        try:
+            lab.gradient(loss, model)
+        except RuntimeError as error:
+            return "modified by an inplace operation" in str(error)
+        return False
+
+    assert engine(worker, 2, args=(how,)).results[1]
+
+
 # messages
 
 
@@ -268,6 +293,23 @@ def test_send_returns_only_after_the_receiver_has_taken_the_message(engine):
 
     sent, taking = engine(worker, 2).results
     assert sent >= taking
+
+
+def test_sends_that_nobody_waits_for_do_not_pile_up(engine):
+    def worker(node):
+        tensor = torch.zeros(1)
+        for _ in range(50):
+            if node.rank == 0:
+                node.isend(tensor, 1)
+                node.recv(tensor, 1)
+            else:
+                node.recv(tensor, 0)
+                node.send(tensor, 0)
+        return len(node._family.unfinished)
+
+    history = engine(worker, 2)
+    assert history.results[0] <= 2
+    assert history.messages_sent == [50, 50]
 
 
 def test_a_message_posted_and_not_waited_for_is_delivered(engine):
