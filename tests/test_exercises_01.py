@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from ddl_lab.exercises import lab_01 as exercise
+from ddl_lab.exercises.lab_01_saturation import _before, _saturation
 from ddl_lab.exercises.machine import Exercise
 from ddl_lab.exercises.sizes import Largest
 
@@ -33,8 +34,8 @@ def test_an_untouched_one_says_so_and_lends_the_answer(one, capsys):
 
 
 def test_there_are_five_and_each_tells_its_size():
-    assert [one.key for one in ALL] == [
-        "01.entropy", "01.stable", "01.pairs", "01.saturation", "01.classes"
+    assert sorted(one.key for one in ALL) == [
+        "01.classes", "01.entropy", "01.pairs", "01.saturation", "01.stable"
     ]  # fmt: skip
     assert all(len(one.hints) == 3 for one in ALL)
     assert sum(one.minutes for one in ALL) <= 40
@@ -180,7 +181,7 @@ def first(dtype, step=0.01):
 
 
 def last_below(dtype):
-    return exercise._before(torch.tensor(exercise._saturation(dtype), dtype=dtype)).item()
+    return _before(torch.tensor(_saturation(dtype), dtype=dtype)).item()
 
 
 @pytest.mark.parametrize(
@@ -188,9 +189,14 @@ def last_below(dtype):
     [
         (lambda dtype: math.log(1 / torch.finfo(dtype).eps), r"isn't 1 yet: that is ln\(1/ε\), a prediction"),
         (lambda dtype: last_below(dtype), "you return the last one that isn't"),
+        (lambda dtype: math.log(2 / torch.finfo(dtype).eps), r"no number of float32: that is ln\(2/ε\)"),
+        (lambda dtype: 16.5, "isn't 1 yet: search further up"),
         (lambda dtype: first(dtype), "float32 16.639999 isn't the first: the sigmoid of 16.6"),
-        (lambda dtype: exercise._saturation(torch.float32), "for float64 you return float32's logit"),
-        (lambda dtype: exercise._saturation(dtype) + 1e-9, "is no number of float32"),
+        (
+            lambda dtype: _saturation(torch.float32),
+            "for float64 you return float32's logit",
+        ),
+        (lambda dtype: _saturation(dtype) + 1e-9, "is no number of float32"),
         (lambda dtype: print(end=""), "is there a `return`"),
     ],
 )

@@ -163,6 +163,12 @@ def test_arrows_between_many_ranks_are_refused_in_words():
         plots.timeline(made(*[SLOW] * 33), messages=True)
 
 
+def test_a_timeline_is_called_what_its_title_says_before_the_nodes_and_the_clock():
+    told = plots.timeline(made(FAST, SLOW), title="one step").get_suptitle()
+    assert told == "one step: 2 simulated nodes, virtual clock"
+    assert plots.timeline(made(FAST, SLOW)).get_suptitle().startswith("timeline: ")
+
+
 def test_a_timeline_is_drawn_into_axes_that_are_given_again_and_again():
     canvas = Canvas(7.6, 3.1, "two runs")
     left, right = canvas.row(2, top=0.7)

@@ -9,23 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .lab_01_saturation import saturation
 from .machine import Exercise, Wrong, call, close
-from .mistakes import compare
+from .mistakes import compare, one_number
 from .sizes import Largest
+
+__all__ = ["classes", "entropy", "pairs", "saturation", "stable"]
 
 LOGITS = torch.tensor([[-3.0], [-0.5], [0.0], [0.25], [1.0], [2.0], [4.0], [-1.5]])
 TARGETS = torch.tensor([[0.0], [1.0], [1.0], [0.0], [1.0], [0.0], [1.0], [0.0]])
-
-
-def _number(value: Any, what: str) -> Tensor:
-    """``value``, a number or a tensor of one element, as a 0-d double."""
-    if value is None:
-        raise Wrong(f"{what} is None: is there a `return` in your function?")
-    if isinstance(value, Tensor) and value.numel() != 1:
-        raise Wrong(f"{what} has shape {tuple(value.shape)}: one number was asked")
-    if not isinstance(value, int | float | Tensor):
-        raise Wrong(f"{what} is a {type(value).__name__}: a number was asked")
-    return torch.as_tensor(value, dtype=torch.float64).detach().reshape(())
 
 
 def _scalar(value: Any) -> Tensor:
@@ -45,7 +37,11 @@ def _entropy(labels: Tensor) -> float:
 def _check_entropy(answer: Callable[..., Any]) -> None:
     """Labels of a tenth ones, and labels that are all alike; in bits."""
     labels = torch.tensor([1.0] * 2 + [0.0] * 18)[:, None]  # (20, 1), base rate 1/10
-    got, right, of_ones = _number(call(answer, labels), "the entropy"), _entropy(labels), 0.1 * math.log2(10)
+    got, right, of_ones = (
+        one_number(call(answer, labels), "the entropy"),
+        _entropy(labels),
+        0.1 * math.log2(10),
+    )
     compare(
         got, _scalar(right), "the entropy of 2 ones among 20 labels",
         (f"{got:.4f} is the entropy in nats: bits are log2, or nats / ln 2", _scalar(right * math.log(2))),
@@ -57,7 +53,7 @@ def _check_entropy(answer: Callable[..., Any]) -> None:
         ("that is the base rate itself: put it into the formula of the entropy", _scalar(0.1)),
     )  # fmt: skip
     for value, word in ((0.0, "zero"), (1.0, "one")):
-        alike = _number(call(answer, torch.full((5, 1), value)), "the entropy")
+        alike = one_number(call(answer, torch.full((5, 1), value)), "the entropy")
         if not abs(alike) < 1e-9:  # nan isn't either
             told = f"where every label is {word} your entropy is {alike:.4g}: it is 0"
             raise Wrong(f"{told}, since 0 · log2(0) counts as 0 and floats say nan")
@@ -93,7 +89,7 @@ def _check_stable(answer: Callable[..., Any]) -> None:
     z, y = LOGITS.double(), TARGETS.double()
     right, p = _stable_bce(z, y), torch.sigmoid(z)
     compare(
-        _number(call(answer, z, y), "the loss"), right, "the loss",
+        one_number(call(answer, z, y), "the loss"), right, "the loss",
         ("you sum over the batch where the mean was asked: 8 times too large, for 8 samples", 8 * right),
         ("that is the loss in bits: in nats it has natural logarithms", right / math.log(2)),
         ("your targets are the other way round: a 1 pays −log ŷ", _stable_bce(z, 1 - y)),
@@ -114,7 +110,7 @@ def _check_stable(answer: Callable[..., Any]) -> None:
 def _check_far(answer: Callable[..., Any], z: float) -> None:
     """A wrong answer, however sure, pays its logit."""
     y = float(z < 0)
-    got = _number(call(answer, torch.tensor([[z]]), torch.tensor([[y]])), "the loss").item()
+    got = one_number(call(answer, torch.tensor([[z]]), torch.tensor([[y]])), "the loss").item()
     where = f"at logit {z:g}, label {y:.0f}, float32 your loss is {got:.4g}"
     if not math.isfinite(got):
         why = "ŷ has become exactly 1" if z == 20 else "exp of a number above 88 is inf in float32"
@@ -126,7 +122,9 @@ def _check_far(answer: Callable[..., Any], z: float) -> None:
 def _check_sure(answer: Callable[..., Any]) -> None:
     """A sure and right answer keeps its tiny loss, on one side at least."""
     pairs = ((-20.0, 0.0), (20.0, 1.0))
-    losses = [_number(answer(torch.tensor([[z]]), torch.tensor([[y]])), "the loss").item() for z, y in pairs]
+    losses = [
+        one_number(answer(torch.tensor([[z]]), torch.tensor([[y]])), "the loss").item() for z, y in pairs
+    ]
     if not any(0.99 < loss / math.exp(-20) < 1.01 for loss in losses):
         told = f"a sure, right answer, logit −20 and label 0, pays {losses[0]:.3g} and should pay 2.06e-09"
         raise Wrong(f"{told}: 1 + 2e-9 is 1 in float32, so use log1p(t) for log(1 + t)")
@@ -159,7 +157,7 @@ def _all_pairs_mean(p: Tensor, y: Tensor) -> Tensor:
 def _check_pairs(answer: Callable[..., Any]) -> None:
     """The mean of 8 × 8 losses, and no tensor of more than 8 numbers on the way."""
     p, y = torch.sigmoid(LOGITS.double()), torch.tensor([1.0, 0, 0, 0, 1, 0, 0, 0], dtype=torch.float64)
-    got, given = _number(call(answer, p, y), "the mean"), (p.clone(), y.clone())
+    got, given = one_number(call(answer, p, y), "the mean"), (p.clone(), y.clone())
     with Largest() as largest:
         answer(*given)
     matched, right, rate = _stable_bce(LOGITS.double(), y[:, None]), _all_pairs_mean(p, y), y.mean()
@@ -191,66 +189,6 @@ pairs = Exercise(
         "Fix one prediction: its row of the square has the losses against every label. What is their mean?",
         "y stands in the loss as a plain factor, so the mean over labels goes into it: y becomes mean(y).",
         "`rate = y.mean()`, then the cross-entropy of every p against that one rate, and the mean.",
-    ),
-)
-
-
-# 01.saturation ----------------------------------------------------------------------------------
-
-
-def _saturation(dtype: torch.dtype) -> float:
-    low, high = 0.0, 64.0  # the sigmoid is below 1 at the one, and 1 at the other
-    while True:
-        middle = torch.tensor((low + high) / 2, dtype=dtype)
-        if middle.item() in (low, high):  # no number of this dtype lies between them
-            return high
-        if torch.sigmoid(middle) == 1:
-            high = middle.item()
-        else:
-            low = middle.item()
-
-
-def _before(value: Tensor) -> Tensor:
-    """The next smaller number of a positive value's dtype: its bits, counted down by one."""
-    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[value.element_size()]
-    return (value.view(bits) - 1).view(value.dtype)
-
-
-def _check_saturation(answer: Callable[..., Any]) -> None:
-    """The first logit with ŷ = 1, to the last bit, in float32, float64, float16 and bfloat16."""
-    for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
-        name = str(dtype).removeprefix("torch.")
-        got = _number(answer(dtype), f"the logit for {name}").item()
-        if dtype != torch.float32 and abs(got - _saturation(torch.float32)) < 0.02:
-            raise Wrong(f"for {name} you return float32's logit: make your tensors with dtype=dtype")
-        _check_first(torch.tensor(got, dtype=dtype), got, name)
-
-
-def _check_first(logit: Tensor, got: float, name: str) -> None:
-    if got <= 0 or torch.sigmoid(logit) != 1:
-        epsilon, why = torch.finfo(logit.dtype).eps, "you return the last one that isn't"
-        for formula, predicted in ((f"ln({n}/ε)", math.log(n / epsilon)) for n in (1, 2, 4)):
-            if abs(got - predicted) < 1e-9:
-                why = f"that is {formula}, a prediction"
-        raise Wrong(f"in {name} the sigmoid of {got:.8g} isn't 1 yet: {why}. Return the first that is")
-    if logit.item() != got:
-        raise Wrong(f"{got!r} is no number of {name}, the nearest is {logit.item():.8g}: round the middle")
-    if torch.sigmoid(_before(logit)) == 1:
-        less = f"the sigmoid of {_before(logit).item():.8g} is 1 as well"
-        raise Wrong(f"in {name} {got:.8g} isn't the first: {less}. Halve until no number lies between")
-
-
-saturation = Exercise(
-    key="01.saturation",
-    title="The first logit with ŷ = 1",
-    difficulty=2,
-    minutes=8,
-    reference=_saturation,
-    check=_check_saturation,
-    hints=(
-        "Keep two logits: at `low` the sigmoid is below 1, at `high` it is 1. Halve the interval.",
-        "The middle has to be a number of that type: `torch.tensor((low + high) / 2, dtype=dtype)`.",
-        "When the rounded middle is `low` or `high` itself, no number lies between: return `high`.",
     ),
 )
 

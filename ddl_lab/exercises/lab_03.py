@@ -38,7 +38,7 @@ def _check_mean(got: Any, gradients: list[Tensor], right: Tensor, counts: Sequen
         ("the node with most digits must weigh most, not least", (stack * inverse).sum(0) / inverse.sum()),
     ]  # fmt: skip
     told = [f"{what}: {words.format(nodes=nodes, total=total, most=most)}" for words, _ in known]
-    compare(got, right, what, *zip(told, [wrong for _, wrong in known], strict=True))
+    compare(got, right, f"{what}: the result", *zip(told, [wrong for _, wrong in known], strict=True))
 
 
 def _weighted_mean(gradients: list[Tensor], counts: list[int]) -> Tensor:
@@ -133,9 +133,8 @@ def _check_utilisation(answer: Answer) -> str:
             "you added the busy shares of all nodes, and their mean was asked": nodes * right,
             "that is in percent, and a share between 0 and 1 was asked": 100 * right,
             "that is the share of time spent waiting, and the busy share was asked": 1 - right,
-            "that is the share of the samples/s; the busy share of time was asked": nodes
-            * min(speeds)
-            / sum(speeds),
+            "a share of the samples/s; the busy share of time was asked": nodes * min(speeds) / sum(speeds),
+            "so busy is the node that waits longest; the mean over all was asked": min(speeds) / max(speeds),
             "with alpha above 1 the slowest node is rank 0": sum(speeds) / nodes,
         }
         for mistake, wrong in known.items():

@@ -49,3 +49,14 @@ def returned(value: Any, *names: str) -> tuple[Any, ...]:
         got = f"{len(value)}" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
         raise Wrong(f"return {len(names)} things, {', '.join(names)}; you returned {got}")
     return tuple(value)
+
+
+def one_number(value: Any, what: str) -> torch.Tensor:
+    """``value``, a number or a tensor of one element, as a 0-d double."""
+    if value is None:
+        raise Wrong(f"{what} is None: is there a `return` in your function?")
+    if isinstance(value, torch.Tensor) and value.numel() != 1:
+        raise Wrong(f"{what} has shape {tuple(value.shape)}: one number was asked")
+    if not isinstance(value, int | float | torch.Tensor):
+        raise Wrong(f"{what} is a {type(value).__name__}: a number was asked")
+    return torch.as_tensor(value, dtype=torch.float64).detach().reshape(())

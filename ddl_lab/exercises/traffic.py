@@ -50,4 +50,5 @@ def check_count(history: History, what: str, rank: int, asked: int, why: dict[in
     sent = (history.bytes_sent if what == "bytes" else history.messages_sent)[rank]
     if sent != asked:
         more = f": {why[sent]}" if sent in why else ""
-        raise Wrong(f"of {history.nodes} nodes, rank {rank} sends {sent} {what} where {asked} do{more}")
+        do = "does" if asked == 1 else "do"
+        raise Wrong(f"of {history.nodes} nodes, rank {rank} sends {sent} {what} where {asked} {do}{more}")

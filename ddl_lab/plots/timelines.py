@@ -25,6 +25,7 @@ def timeline(
     steps: Any = None,
     messages: bool = False,
     critical: bool = False,
+    title: str = "timeline",
 ) -> Figure:
     """Who computed, communicated and waited, when: one lane a rank; of more than 32, their shares.
 
@@ -32,15 +33,16 @@ def timeline(
     ``seconds=(0.2, 0.3)``. Unless told, all, or the first ten steps of a long run. A message that
     moves while its node does something else lies in the lower part of its lane. ``messages``: an arrow
     for each, up to 32 ranks. ``critical``: ``history.critical_path()`` stands out, the rest is faint.
-    What hands did to a node (``Run.slow``, ``pause``, ``kill``) is written at its time.
-    Raises ``ValueError`` for a bad window, and for a history without spans.
+    What hands did to a node (``Run.slow``, ``pause``, ``kill``) is written at its time. ``title``: what
+    the headline calls it, before the nodes and the clock. Raises ``ValueError`` for a bad window, and for
+    a history without spans.
     """
     scene = _scene(history, seconds, steps, messages, critical)
     from .canvas import Canvas
 
     lane = 0.28 if history.nodes <= 16 else 0.2
     height = 3.3 if scene.many else 1.3 + lane * max(history.nodes, 2)
-    canvas = Canvas(7.6, height, f"timeline: {scene.words}")
+    canvas = Canvas(7.6, height, f"{title}: {scene.words}")
     (ax,) = canvas.row(1, top=0.68)
     scene.draw(ax)
     return canvas
