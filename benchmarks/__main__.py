@@ -7,7 +7,10 @@ import sys
 
 from .table import HEAD
 
-ROOMS = ("startup", "training", "simulation", "transport", "server", "pacing", "prediction", "recording")
+ROOMS = (
+    "startup", "training", "simulation", "transport", "server", "pacing", "prediction", "recording",
+    "pipeline", "tensor",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -11,6 +11,8 @@ from .descent import Plane, descent, step_errors
 from .lines import lines
 from .metrics import metric
 from .pictures import pictures
+from .schedules import schedules
+from .stacked import stacked
 from .timelines import draw_timeline, timeline
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
     "lines",
     "metric",
     "pictures",
+    "schedules",
     "speedup",
+    "stacked",
     "step_errors",
     "timeline",
 ]

@@ -1,0 +1,157 @@
+"""The figure of pipeline schedules: a lane a node, a numbered box for each forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Box(Protocol):
+    """A forward or backward, and when: ``strategies.playing.Span`` is one."""
+
+    @property
+    def rank(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def stage(self) -> int: ...
+    @property
+    def micro(self) -> int: ...
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def end_s(self) -> float: ...
+
+
+class Timed(Protocol):
+    """A schedule with its times: ``strategies.playing.Played`` is one."""
+
+    @property
+    def nodes(self) -> int: ...
+    @property
+    def spans(self) -> Sequence[Any]: ...
+    @property
+    def elapsed_s(self) -> float: ...
+    @property
+    def bubble(self) -> float: ...
+
+
+COLOURS = {"forward": "#0072B2", "backward": "#D55E00"}
+WIDTH, LANE, HEAD, FOOT, BETWEEN = 8.6, 0.27, 0.64, 0.52, 0.46  # inches
+LEGIBLE, GAP = 0.075, 0.012  # inches: a digit, and what is left free between two boxes
+
+
+def schedules(
+    panels: Mapping[str, Timed],
+    headline: str,
+    *,
+    kept: Mapping[str, Sequence[float]] | None = None,
+    unit: str = "s",
+) -> Figure:
+    """Draw schedules below each other on one time axis; boxes carry the numbers of their micro-batches.
+
+    ``panels``: by name, what ``playing.play`` or ``playing.measured`` returned. Where a node has several
+    stages, later ones are paler. ``kept``: by the same names, bytes a node, as bars on the right.
+    ``unit``: what a second is called. Raises ``ValueError`` where there is nothing to draw.
+    """
+    if not panels or not all(timed.spans for timed in panels.values()):
+        raise ValueError("schedules got nothing to draw: give {name: play(schedule)}.")
+    from .canvas import Canvas, style
+
+    nodes = [timed.nodes for timed in panels.values()]
+    height = HEAD + FOOT + sum(nodes) * LANE + BETWEEN * (len(nodes) - 1)
+    canvas = Canvas(WIDTH, height, headline)
+    longest = max(timed.elapsed_s for timed in panels.values())
+    most = max((max(values) for values in kept.values()), default=0) if kept else 0
+    top = HEAD + 0.17 * (len(canvas._lines) - 1)
+    for number, (name, timed) in enumerate(panels.items()):
+        tall, bottom = timed.nodes * LANE, top + timed.nodes * LANE
+        right = WIDTH - (2.1 if kept else 0.25)
+        with style():
+            ax = canvas.add_axes(_place(0.75, right, bottom, tall, height))
+        _lanes(ax, timed, longest, (right - 0.75) / longest)
+        _label(ax, f"{name}: {timed.elapsed_s:.4g} {unit}, bubble {timed.bubble:.1%} of it")
+        last = number == len(panels) - 1
+        ax.tick_params(labelbottom=last)
+        ax.set_xlabel(f"time ({unit})" if last else "")
+        if kept:
+            with style():
+                side = canvas.add_axes(_place(right + 0.25, WIDTH - 0.55, bottom, tall, height))
+            _bars(side, kept[name], most, last)
+        top = bottom + BETWEEN
+    _legend(canvas, height)
+    return canvas
+
+
+def _place(left: float, right: float, bottom: float, tall: float, height: float) -> Any:
+    """Axes in shares of the figure, from inches (``bottom`` below its top edge)."""
+    return (left / WIDTH, 1 - bottom / height, (right - left) / WIDTH, tall / height)
+
+
+def _label(ax: Axes, text: str) -> None:
+    from .canvas import INK
+
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    ax.annotate(text, (0, 1), (0, 4), fontsize=9, color=INK, **place)
+
+
+def _lanes(ax: Axes, timed: Timed, longest: float, inches_per_s: float) -> None:
+    for span in timed.spans:
+        lasts, chunk = span.end_s - span.start_s, span.stage // timed.nodes
+        look = {"color": COLOURS[span.kind], "alpha": max(0.5, 1 - 0.35 * chunk), "linewidth": 0}
+        ax.barh(
+            span.rank,
+            max(0.8 * lasts, lasts - GAP / inches_per_s),
+            0.84,
+            span.start_s,
+            align="center",
+            **look,
+        )
+        room = lasts * inches_per_s / len(str(span.micro))
+        if room >= LEGIBLE:
+            middle = (span.start_s + (lasts - GAP / inches_per_s) / 2, span.rank)
+            size = 7.5 if room > 1.4 * LEGIBLE else 6
+            ax.annotate(str(span.micro), middle, ha="center", va="center", fontsize=size, color="#ffffff")
+    ax.set_xlim(0, longest * 1.005)
+    ax.set_ylim(timed.nodes - 0.5, -0.5)
+    ax.set_yticks(range(timed.nodes), [f"node {rank}" for rank in range(timed.nodes)])
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=False, axis="y")
+
+
+def _bars(ax: Axes, values: Sequence[float], most: float, last: bool) -> None:
+    """Bytes a node, in kB."""
+    from .canvas import INK
+
+    ax.barh(range(len(values)), [value / 1e3 for value in values], 0.6, color="#009E73")
+    for rank, value in enumerate(values):
+        ax.annotate(f"{value / 1e3:.0f}", (value / 1e3, rank), (3, 0), textcoords="offset points",
+                    va="center", fontsize=8, color=INK)  # fmt: skip
+    ax.set_xlim(0, most / 1e3 * 1.05 or 1)
+    ax.set_ylim(len(values) - 0.5, -0.5)
+    ax.set_yticks([])
+    ax.grid(visible=False, axis="y")
+    ax.tick_params(labelbottom=last)
+    ax.set_xlabel("activations (kB)" if last else "")
+
+
+def _legend(canvas: Any, height: float) -> None:
+    from matplotlib.patches import Patch
+
+    from .canvas import style
+
+    below = 0.33 + 0.17 * (len(canvas._lines) - 1)
+    with style():
+        canvas.legend(
+            [Patch(facecolor=colour) for colour in COLOURS.values()],
+            list(COLOURS),
+            ncols=2,
+            handlelength=1.2,
+            loc="upper right",
+            bbox_to_anchor=(1 - 0.2 / WIDTH, 1 - (below - 0.25) / height),
+            borderaxespad=0,
+        )

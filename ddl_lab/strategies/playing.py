@@ -1,0 +1,197 @@
+"""Going through a schedule without carrying it out: who computes what when, and who waits forever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..history import History
+from .schedules import Schedule, ScheduleError, Step
+
+Message = tuple[str, int, int]  # "x" or "g", the stage that it is for, micro-batch
+
+
+class Span(NamedTuple):
+    """A forward or backward, and when."""
+
+    rank: int
+    kind: str
+    stage: int
+    micro: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Played:
+    """What ``play`` found: when each node computes what."""
+
+    nodes: int
+    spans: tuple[Span, ...]
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds until the last backward has ended."""
+        return max((span.end_s for span in self.spans), default=0.0)
+
+    @property
+    def busy_s(self) -> list[float]:
+        """Seconds of computing, by node."""
+        return [sum(s.end_s - s.start_s for s in self.spans if s.rank == r) for r in range(self.nodes)]
+
+    @property
+    def bubble(self) -> float:
+        """The share of all nodes' time, from the start to the last end, in which they don't compute."""
+        whole = self.nodes * self.elapsed_s
+        return 1 - sum(self.busy_s) / whole if whole else 0.0
+
+
+def play(
+    schedule: Schedule,
+    forward_s: float | Sequence[float] = 1.0,
+    backward_s: float | Sequence[float] = 2.0,
+    message_s: float = 0.0,
+) -> Played:
+    """Go through ``schedule`` on a clock of its own: no tensors, no nodes.
+
+    ``forward_s``, ``backward_s``: seconds a micro-batch, one number or one a stage. Raises
+    ``ScheduleError`` where nodes wait for each other forever, a step needs what isn't there yet, or a
+    message is never received.
+    """
+    return Player(schedule, {"forward": forward_s, "backward": backward_s}, message_s).play()
+
+
+def check(schedule: Schedule) -> None:
+    """Raise ``ScheduleError`` unless ``schedule`` can be carried out to its end."""
+    play(schedule)
+
+
+class Player:
+    """The state of all nodes on their way through a schedule: their clocks, places, and what each has."""
+
+    def __init__(
+        self, schedule: Schedule, seconds: Mapping[str, float | Sequence[float]], message_s: float
+    ) -> None:
+        self.schedule, self.seconds, self.message_s = schedule, seconds, message_s
+        self.clock = [0.0] * len(schedule)
+        self.place = [0] * len(schedule)
+        self.has: list[set[Message]] = [set() for _ in schedule]  # by node
+        self.under_way: dict[tuple[int, Message], float] = {}  # by receiver: when it arrives
+        self.spans: list[Span] = []
+        self.last = max((step.stage for steps in schedule for step in steps), default=0)
+        for rank, steps in enumerate(schedule):
+            for step in steps:
+                if step.what and (step.peer == rank or not 0 <= step.peer < len(schedule)):
+                    raise ScheduleError(f"node {rank}: {step}: there is no such other node")
+
+    def play(self) -> Played:
+        """Let every node go on as far as it can, until all are done or none can."""
+        moved = True
+        while moved:
+            moved = False
+            for rank in range(len(self.schedule)):
+                while (step := self._next(rank)) is not None and self._do(rank, step):
+                    moved = True
+        self._check_end()
+        return Played(len(self.schedule), tuple(sorted(self.spans, key=lambda s: (s.rank, s.start_s))))
+
+    def _next(self, rank: int) -> Step | None:
+        steps, place = self.schedule[rank], self.place[rank]
+        return steps[place] if place < len(steps) else None
+
+    def _do(self, rank: int, step: Step) -> bool:
+        """Carry out a node's next step; False where it must wait."""
+        if step.kind in ("forward", "backward"):
+            self._compute(rank, step)
+        elif step.kind == "isend":
+            self.under_way[step.peer, self._taken(rank, step)] = self.clock[rank] + self.message_s
+        elif step.kind == "recv":
+            return self._receive(rank, step)
+        elif step.kind != "send":
+            raise ScheduleError(f"node {rank}: a step can't be a {step.kind!r}")
+        else:
+            return False  # the receiver sees to it
+        self.place[rank] += 1
+        return True
+
+    def _compute(self, rank: int, step: Step) -> None:
+        s, k, has = step.stage, step.micro, self.has[rank]
+        forward = step.kind == "forward"
+        needs = [("x", s, k)] * (s > 0) if forward else [("kept", s, k), *[("g", s, k)] * (s < self.last)]
+        for need in needs:
+            if need not in has:
+                words = {"x": "its input", "g": "the gradient by its output", "kept": "its forward"}[need[0]]
+                raise ScheduleError(f"node {rank} comes to {step} on stage {s} without {words}: {need[0]}")
+        has.difference_update(needs)
+        has |= {("kept", s, k), ("x", s + 1, k)} if forward else {("g", s - 1, k)}
+        told = self.seconds[step.kind]
+        start, lasts = self.clock[rank], told[s] if isinstance(told, Sequence) else told
+        self.clock[rank] = start + lasts
+        self.spans.append(Span(rank, step.kind, s, k, start, start + lasts))
+
+    def _taken(self, rank: int, step: Step) -> Message:
+        """What a send takes from its node."""
+        message = (step.what, step.stage, step.micro)
+        if message not in self.has[rank]:
+            raise ScheduleError(f"node {rank} comes to {step} before it has made that")
+        self.has[rank].remove(message)
+        return message
+
+    def _receive(self, rank: int, step: Step) -> bool:
+        message = (step.what, step.stage, step.micro)
+        arrives = self.under_way.pop((rank, message), None)
+        if arrives is None:
+            sending = self._next(step.peer)
+            if sending is None or sending[:5] != ("send", *step[1:4], rank):
+                return False
+            self._taken(step.peer, sending)
+            arrives = max(self.clock[rank], self.clock[step.peer]) + self.message_s
+            self.clock[step.peer] = arrives
+            self.place[step.peer] += 1
+        self.clock[rank] = max(self.clock[rank], arrives)
+        self.has[rank].add(message)
+        self.place[rank] += 1
+        return True
+
+    def _check_end(self) -> None:
+        """Refuse a schedule in which somebody stands still, or a message is left over."""
+        stuck = [(rank, step) for rank in range(len(self.schedule)) if (step := self._next(rank)) is not None]
+        if stuck:
+            lines = ["this schedule never ends:", *(f"  {self._wait(*wait)}" for wait in stuck)]
+            if {step.kind for _, step in stuck} == {"send"} or all(self._next(s.peer) for _, s in stuck):
+                lines.append(
+                    "  Each waits for another of them: let sends not wait (isend), or change the order."
+                )
+            raise ScheduleError("\n".join(lines))
+        for receiver, (what, stage, micro) in self.under_way:
+            raise ScheduleError(f"node {receiver} never receives {what} of {micro} for stage {stage}")
+
+    def _wait(self, rank: int, step: Step) -> str:
+        there = self._next(step.peer)
+        at = f"stands at step {self.place[step.peer]}, {there}" if there else "is done"
+        return f"node {rank}, step {self.place[rank]}: {step} waits, but node {step.peer} {at}"
+
+
+def measured(
+    history: History, schedule: Schedule, round: int = -1, seconds: Mapping[str, float] | None = None
+) -> Played:
+    """What a run that repeated ``schedule`` did in one round, on its own clock; the last one unless told.
+
+    Times count from the begin of the round's first forward. ``seconds``: what a forward and a backward are
+    charged; then a span begins that long before its end, as a paced process may wake up late for a span and
+    still ends it in time. Raises ``ValueError`` where the run's compute spans are not those of whole rounds.
+    """
+    spans = history.spans[history.spans["kind"] == "compute"]
+    found = []
+    for rank, steps in enumerate(schedule):
+        work = [step for step in steps if not step.what]
+        rows = spans[spans["rank"] == rank][["start_s", "end_s"]].to_numpy()
+        if not len(rows) or len(rows) % len(work):
+            raise ValueError(f"node {rank} has {len(rows)} compute spans, and the schedule {len(work)}")
+        for step, (start, end) in zip(work, rows.reshape(-1, len(work), 2)[round], strict=True):
+            begins = end - seconds[step.kind] if seconds else start
+            found.append(Span(rank, *step[:3], float(begins), float(end)))
+    first = min(span.start_s for span in found)
+    moved = (span._replace(start_s=span.start_s - first, end_s=span.end_s - first) for span in found)
+    return Played(len(schedule), tuple(moved))
