@@ -13,7 +13,7 @@ FLOORS = {
     4: ["plots", "strategies"],
     3: [
         "processes", "virtual", "virtual_port", "hub", "network", "calibration", "forecast",
-        "ticker", "learner", "quantities",
+        "ticker", "learner", "quantities", "interpreter",
     ],
     2: [
         "node", "messages", "arguments", "port", "context", "checks", "collectives", "cluster", "speeds",
