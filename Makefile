@@ -9,7 +9,7 @@ RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
-.PHONY: help setup lab labs test bench lint clean
+.PHONY: help setup lab labs test bench lint classroom-env clean
 
 help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
 	@echo "make bench   measure, and print a table"
+	@echo "make classroom-env   make .venv-classroom: JupyterHub and nbgrader, see docs/classroom.md"
 	@echo "make clean   remove .venv and all that was generated"
 
 setup: $(READY)
@@ -49,7 +50,11 @@ lint: setup
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+# an environment of its own, for all users of a machine: nothing else here needs it
+classroom-env:
+	@$(PYTHON) tools/make_classroom.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+
 clean:
-	rm -rf $(VENV) build dist downloads test-artefacts .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .venv-classroom .venv-classroom.lock build dist downloads test-artefacts .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +

@@ -1,6 +1,8 @@
 """Write requirements.lock: every package that pyproject.toml asks for, directly or not, pinned.
 
     .venv/bin/python tools/make_lock.py
+    .venv-classroom/bin/python tools/make_lock.py classroom     requirements-classroom.lock, what a class
+                                                                needs on top (docs/classroom.md)
 
 The versions are those of the environment that runs this. To renew them: install newer ones there,
 run this, then `make test`.
@@ -19,18 +21,23 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
+CLASSROOM = ROOT / "requirements-classroom.lock"
 HEAD = """\
 # Exact pins for `pip install -r requirements.lock`, as `make setup` does it.
+# Written by tools/make_lock.py from a tested environment: renew it there, don't edit it here.
+"""
+ON_TOP = """\
+# Exact pins of what `make classroom-env` installs on top of requirements.lock.
 # Written by tools/make_lock.py from a tested environment: renew it there, don't edit it here.
 """
 # asked for by one system only, so not installed on every machine that writes the lock
 ELSEWHERE = {"appnope": '0.1.4; sys_platform == "darwin"'}
 
 
-def wanted() -> list[Requirement]:
-    """Return what pyproject.toml asks for, the developers' extras included."""
+def wanted(extra: str = "dev") -> list[Requirement]:
+    """Return what pyproject.toml asks for, an extra included: the developers' unless told."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    asked = [*project["dependencies"], *project["optional-dependencies"][extra]]
     return [Requirement(text) for text in asked]
 
 
@@ -73,6 +80,14 @@ def lock_text() -> str:
     return HEAD + "".join(f"{name}=={pins[name]}\n" for name in sorted(pins))
 
 
+def classroom_text() -> str:
+    """Return the classroom's lock file for the running environment: only what is not in the other."""
+    common = {Requirement(line).name for line in LOCK.read_text().splitlines() if line[:1] != "#"}
+    pins = closure(wanted("classroom"))
+    return ON_TOP + "".join(f"{name}=={pins[name]}\n" for name in sorted(set(pins) - common))
+
+
 if __name__ == "__main__":
-    LOCK.write_text(lock_text())
-    print(f"{LOCK.name}: {len(LOCK.read_text().splitlines()) - 2} packages", file=sys.stderr)
+    file, text = (CLASSROOM, classroom_text()) if "classroom" in sys.argv[1:] else (LOCK, lock_text())
+    file.write_text(text)
+    print(f"{file.name}: {len(text.splitlines()) - 2} packages", file=sys.stderr)

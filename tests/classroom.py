@@ -1,0 +1,59 @@
+"""What tests of the classroom are run with: its environment, its page, the lab that learners work through."""
+
+import functools
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools.make_classroom import Unavailable, make
+
+ROOT = Path(__file__).parents[1]
+LAB = "00_start_here.ipynb"
+LAST_CELL = "s00-virtual-look"  # processes, training on four of them, and the same simulated
+TIMINGS = ("s00-measure", "s00-startup-ask", "s00-startup", "s00-startup-look")  # of no use here
+TRY = """
+import os
+def tried(action, *where):
+    try:
+        print(action.__name__, "opened", *where, action(*where))
+    except PermissionError:
+        print("refused")
+"""
+
+
+@functools.cache
+def made():
+    """The classroom's environment, or why it can't be made: tried once."""
+    try:
+        return make()
+    except Unavailable as missing:
+        return missing
+
+
+def environment():
+    """The classroom's environment, made if it isn't there; the test skips where it can't be made."""
+    if isinstance(made(), Unavailable):
+        pytest.skip(f"no .venv-classroom: {made()}")
+    return made()
+
+
+def told(beginning):
+    """The shell block of docs/classroom.md that begins so, for the course where it lies here."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/classroom.md").read_text(), re.S)
+    (block,) = [block for block in blocks if block.startswith(beginning)]
+    return block.replace("/opt/ddl_lab", str(ROOT))
+
+
+def cells_of(learner):
+    """Lab 00 from the learner's own folder, down to where the two engines are compared."""
+    status, model = learner.ask("GET", f"/api/contents/labs/{LAB}")
+    assert status == 200, model
+    cells = nbformat.from_dict(model["content"]).cells
+    (last,) = [k for k, cell in enumerate(cells) if cell.id == LAST_CELL]
+    return [cell for cell in cells[: last + 1] if cell.cell_type == "code" and cell.id not in TIMINGS]
+
+
+def printed(cell):
+    return "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stdout")
