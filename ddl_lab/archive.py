@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -105,14 +105,16 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise IsADirectoryError(f"{path} is a folder: name a file in it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
-    handle, name = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less what the user's umask denies
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
+    except BaseException as error:
+        name.unlink()
+        if isinstance(error, OSError) and error.filename is None:  # a write: it names no file
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

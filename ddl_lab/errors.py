@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .history import History
 
 PACKAGE = str(Path(__file__).parent)
+MOST_LINES = 8  # of a report with a line a rank
 
 
 class LabError(Exception):
@@ -50,6 +51,10 @@ class CollectiveMismatch(LabError):
     """The ranks of a group entered different collectives; the message names each rank's call."""
 
 
+class LostPeer(LabError):
+    """A connection between two ranks broke: one of them has ended. Its death is the cause to tell."""
+
+
 class StoppedRun(LabError):
     """The run was stopped: by ``Run.stop()`` or because ``timeout_s`` passed."""
 
@@ -71,7 +76,7 @@ class Failure:
     message: str
     frames: tuple[Frame, ...] = ()
     notes: tuple[str, ...] = ()
-    kind: str = "error"  # "error", or the LabError that the node itself diagnosed: "mismatch"
+    kind: str = "error"  # or what the node itself diagnosed: "mismatch", "lost" (its peer is gone)
     causes: tuple[str, ...] = field(default=())
 
 
@@ -92,7 +97,8 @@ def learner_frames(tb: TracebackType | None) -> tuple[Frame, ...]:
 
 def failure_of(error: BaseException) -> Failure:
     """Describe ``error`` so that the caller can show it; a node's own diagnosis keeps its kind."""
-    kind = "mismatch" if isinstance(error, CollectiveMismatch) else "error"
+    kinds = {CollectiveMismatch: "mismatch", LostPeer: "lost"}
+    kind = kinds.get(type(error), "error")  # type: ignore[arg-type]
     causes: list[str] = []
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     ours = type(error).__module__.startswith("ddl_lab")  # then the message says all
@@ -159,13 +165,15 @@ def hopeless(wait: Wait, returned: Iterable[int]) -> bool:
 
 
 def deadlock_error(waits: Sequence[Wait], returned: Iterable[int]) -> DeadlockError:
-    """Say per rank what it waits for, and who has already returned."""
+    """Say per rank what it waits for, and who has already returned; those that wait in vain come first."""
     gone = sorted(returned)
     lines = ["no node can go on:"]
-    for wait in sorted(waits, key=lambda w: w.rank):
+    told = []
+    for wait in sorted(waits, key=lambda w: (not hopeless(w, gone), w.rank)):
         waited_for = [r for r in wait.needs if r in gone]
         why = f", but {_ranks(waited_for)} returned already" if waited_for else ""
-        lines.append(f"  rank {wait.rank} waits in {wait.call}{why}")
+        told.append(f"  rank {wait.rank} waits in {wait.call}{why}")
+    lines += shortened(told)
     if gone:
         lines.append(f"  returned: {_ranks(gone)}")
     lines.append(_advice(waits, gone))
@@ -179,6 +187,12 @@ def _advice(waits: Sequence[Wait], gone: Sequence[int]) -> str:
     if gone:
         return "  Every rank must make the same number of matching calls: look at loops of unequal length."
     return "  Look for a call that one rank makes and its peer does not, or makes in another order or tag."
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """The first ``MOST_LINES`` of ``lines``, a line a rank, and how many more there are."""
+    more = len(lines) - MOST_LINES
+    return list(lines) if more <= 1 else [*lines[:MOST_LINES], f"  … and {more} more ranks"]
 
 
 def _ranks(ranks: Sequence[int]) -> str:
@@ -195,6 +209,6 @@ def mismatch_error(calls: dict[int, str]) -> CollectiveMismatch:
     by_call: dict[str, list[int]] = {}
     for rank, call in sorted(calls.items()):
         by_call.setdefault(call, []).append(rank)
-    lines = [f"  {_ranks(ranks)}: {call}" for call, ranks in by_call.items()]
+    lines = shortened([f"  {_ranks(ranks)}: {call}" for call, ranks in by_call.items()])
     advice = "  A collective must be entered by every rank with the same op, shape, dtype and src."
     return CollectiveMismatch("\n".join(["the ranks disagree on a collective:", *lines, advice]))

@@ -37,7 +37,7 @@ class Status:
 def doing(status: Status) -> str:
     """What a rank is doing and since when, in words."""
     words = {
-        STARTING: "starts",
+        STARTING: "is ready and waits for the others" if status.wait.call else "starts: it loads the worker",
         RUNNING: "computes and does not call the node",
         BLOCKED: f"waits in {status.wait.call}",
         RETURNED: "has returned",
@@ -78,6 +78,10 @@ class Slot:
         self._buffer, self._at = buffer, rank * SLOT
         self._version = 0
         self._call = ""
+
+    def ready(self) -> None:
+        """Say that this rank has its worker and waits for the common start."""
+        self._write(STARTING, False, 0, b"the common start")
 
     def running(self) -> None:
         """Say that this rank computes."""

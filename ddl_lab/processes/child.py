@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from ..port import Port
 from ..recorder import Recorder
 from .board import Board, Slot
 from .channel import Channel
+from .diagnosis import UNHEARD
 from .endpoint import Endpoint
 from .gloo import GlooEndpoint
 from .memory import attach
@@ -31,7 +33,7 @@ from .pacing import die_in_time
 from .plan import Plan
 from .shm import ShmEndpoint
 from .staging import place
-from .wire import Inbox
+from .wire import Inbox, bar
 
 _FLUSH_S = 0.1  # records reach the caller at most this late; more often would take the workers time
 _PR_SET_PDEATHSIG = 1
@@ -67,8 +69,8 @@ class StreamingRecorder(Recorder):
             self._channel.send("packet", self.drain())
 
 
-def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
-    """Run one rank; never returns."""
+def main(rank: int, spec: dict[str, Any], fds: list[int], server: int) -> None:
+    """Run one rank, forked by the process ``server``; never returns."""
     nodes = spec["nodes"]
     memory_fd, payload_fd = fds[:2]
     inboxes = fds[2 : 2 + 2 * nodes]  # reading and writing end of each rank's pipe
@@ -78,7 +80,7 @@ def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
             os.close(controls[other])
             os.close(inboxes[2 * other])
     channel = Channel(socket.socket(fileno=controls[rank]))
-    _die_with_the_server()
+    _die_with_the_server(server)
     streams = redirect(channel)
     recorder = StreamingRecorder(channel)
     started, returned = threading.Event(), threading.Event()
@@ -87,16 +89,21 @@ def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
         buffer, memory = attach(memory_fd)
         slot, board = Slot(buffer, rank), Board(buffer, nodes)
         inbox = Inbox(inboxes[2 * rank], inboxes[1::2], spec["spin"])
+        _keep_forks_out(channel, inbox)
+        slot.ready()
         endpoint = _endpoint(spec, rank, inbox, slot, board, memory)
         _listen(channel, recorder, endpoint, started)
         channel.send("ready")
         started.wait()
+        slot.running()
         die_in_time(endpoint.pacer, endpoint.origin, returned)
         outcome = _work(
             worker, args, endpoint, place(endpoint, spec["plan"], rank, lambda: _store(spec)), recorder
         )
     except BaseException as error:  # whatever it is, the caller must hear of it
         outcome = ("failed", failure_of(error), time.monotonic())
+    if os.getppid() != server:  # a process that the worker has forked and let run on
+        os._exit(0)
     returned.set()
     for stream in streams:
         stream.finish()
@@ -105,10 +112,23 @@ def main(rank: int, spec: dict[str, Any], fds: list[int]) -> None:
     threading.Event().wait()  # the caller ends the process when all ranks are done
 
 
-def _die_with_the_server() -> None:
+def _die_with_the_server(server: int) -> None:
     """Linux ends this process with its parent, whatever it is doing; elsewhere the listener must see it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:  # it has ended before the line above
+        os._exit(0)
+
+
+def _keep_forks_out(channel: Channel, inbox: Inbox) -> None:
+    """A process that the worker forks is no rank: its prints go where the server's go, its calls fail."""
+
+    def leave() -> None:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        inbox.leave()
+        bar(channel.fileno(), os.O_RDONLY)
+
+    os.register_at_fork(after_in_child=leave)
 
 
 def _prepare(spec: dict[str, Any], payload_fd: int, rank: int) -> tuple[Any, tuple[Any, ...]]:
@@ -128,7 +148,6 @@ def _prepare(spec: dict[str, Any], payload_fd: int, rank: int) -> tuple[Any, tup
 def _endpoint(
     spec: dict[str, Any], rank: int, inbox: Inbox, slot: Slot, board: Board, memory: torch.Tensor
 ) -> Endpoint:
-    slot.running()
     plan: Plan = spec["plan"]
     endpoint: Endpoint
     if plan.transport == "gloo":
@@ -141,7 +160,9 @@ def _endpoint(
 
 
 def _store(spec: dict[str, Any]) -> dist.Store:
-    return dist.FileStore(os.path.join(spec["folder"], "store"), spec["nodes"])
+    store = dist.FileStore(os.path.join(spec["folder"], "store"), spec["nodes"])
+    store.set_timeout(timedelta(days=1))  # a rank that does not come is the supervisor's to find
+    return store
 
 
 def _listen(
@@ -158,8 +179,8 @@ def _listen(
                 endpoint.slow = message[1]
             elif message[0] == "stop":
                 recorder.flush()
-                break
-        os._exit(0)
+                os._exit(0)
+        os._exit(UNHEARD)  # the caller is gone, or the worker has closed what it did not open
 
     threading.Thread(target=listen, daemon=True).start()
 

@@ -7,9 +7,13 @@ import signal
 import time
 from collections.abc import Sequence
 
+import psutil
+
 from ..cluster import Cluster
-from ..errors import DeadlockError, WorkerError, deadlock_error, failed_error, hopeless
-from .board import BLOCKED, RETURNED, Status, doing
+from ..errors import DeadlockError, WorkerError, deadlock_error, failed_error, hopeless, shortened
+from .board import BLOCKED, RETURNED, STARTING, Status, doing
+
+UNHEARD = 70  # the exit code of a worker that could not tell its caller why it ends
 
 
 def deadlock(before: Sequence[Status], now: Sequence[Status], quiet: Sequence[bool]) -> DeadlockError | None:
@@ -27,14 +31,34 @@ def deadlock(before: Sequence[Status], now: Sequence[Status], quiet: Sequence[bo
     return None
 
 
-def slow_report(seen: Sequence[Status], limit_s: float) -> str:
-    """What each rank does when the time is over, and whom the others wait for."""
-    busy = [s for s in seen if s.state not in (RETURNED, BLOCKED)]
-    lines = [f"not finished after timeout_s={limit_s:g}:"]
-    lines += [f"  rank {s.rank} {doing(s)}" for s in seen]
-    if len(busy) == 1 and len(seen) > 1:
-        lines.append(f"  The others wait for rank {busy[0].rank}.")
-    return "\n".join(lines)
+def slow_report(seen: Sequence[Status], quiet: Sequence[bool], pids: Sequence[int], limit_s: float) -> str:
+    """What each rank does when the time is over, and for whom the others wait: that one comes first.
+
+    ``quiet``: by rank, whether its inbox is empty; one that was called and sleeps on does not respond.
+    """
+    words = {s.rank: doing(s) for s in seen}
+    deaf = {s.rank for s in seen if s.state == BLOCKED and not quiet[s.rank]}
+    words |= {rank: f"{words[rank]}, was called and does not respond" for rank in deaf}
+    stopped = {rank for rank, pid in enumerate(pids) if _is_stopped(pid)}
+    words |= {rank: f"is stopped (SIGSTOP): it {words[rank]}" for rank in stopped}
+    busy = stopped or deaf | {s.rank for s in seen if not _waits(s) and s.state != RETURNED}
+    lines = [f"  rank {rank} {words[rank]}" for rank in sorted(words, key=lambda r: (r not in busy, r))]
+    report = [f"not finished after timeout_s={limit_s:g}:", *shortened(lines)]
+    if len(busy) == 1 and any(_waits(s) for s in seen if s.rank not in busy):
+        report.append(f"  The others wait for rank {min(busy)}.")
+    return "\n".join(report)
+
+
+def _waits(status: Status) -> bool:
+    """Whether a rank sleeps until others act."""
+    return status.state == BLOCKED or (status.state == STARTING and bool(status.wait.call))
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def death_error(rank: int, code: int, cluster: Cluster | None, origin: float | None) -> WorkerError:
@@ -48,6 +72,8 @@ def death_error(rank: int, code: int, cluster: Cluster | None, origin: float | N
 
 def death(code: int) -> str:
     """How a process that said nothing ended."""
+    if code == UNHEARD:
+        return "ended and could not tell why (no memory left, or its files closed?): the kernel's stderr may."
     if code >= 0:
         return f"ended its process with exit code {code}: a worker returns, it does not call os._exit."
     name = signal.Signals(-code).name

@@ -23,9 +23,12 @@ FDS_A_MESSAGE = 200  # the kernel passes at most 253 at a time
 
 
 def receive_fds(sock: socket.socket, count: int) -> list[int]:
-    """``count`` file descriptors that the other end sent, in batches of ``FDS_A_MESSAGE``."""
+    """``count`` file descriptors that the other end sent, in batches of ``FDS_A_MESSAGE``.
+
+    Fewer where this process may open no more: the kernel drops the rest.
+    """
     fds: list[int] = []
-    while len(fds) < count:
+    for _ in range(0, count, FDS_A_MESSAGE):
         data, some, _, _ = socket.recv_fds(sock, 1, FDS_A_MESSAGE)
         if not data:
             raise ConnectionResetError("the caller ended while it asked for a run")
@@ -48,6 +51,7 @@ class Server:
         self.selector = selectors.DefaultSelector()
         self.selector.register(sock, selectors.EVENT_READ, self._request)
         self.children: dict[int, tuple[Channel, int]] = {}  # pid -> (the run's channel, rank)
+        self.ended: set[int] = set()  # those that the caller has told us to end
         self._watch_children()
 
     def _watch_children(self) -> None:
@@ -58,17 +62,15 @@ class Server:
         signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._bell = read
-        self.selector.register(read, selectors.EVENT_READ, self._reap)
+        self.selector.register(read, selectors.EVENT_READ, self._on_bell)
 
     def serve(self) -> None:
         """Run until the caller is gone, then end all workers."""
         while True:
             for key, _ in self.selector.select():
                 if key.data() == "closed":
-                    for pid in self.children:
-                        os.kill(pid, signal.SIGKILL)
-                    for folder in self.folders.values():
-                        shutil.rmtree(folder, ignore_errors=True)
+                    for run in {run for run, _ in self.children.values()}:
+                        self._end(run)
                     return
 
     def _request(self) -> str | None:
@@ -77,31 +79,55 @@ class Server:
             return "closed"
         (spec,) = launch
         fds = receive_fds(self.requests.sock, spec["fds"])
+        with contextlib.suppress(OSError):  # the caller is gone: the next look at its socket shows it
+            self.requests.sock.sendall(b"k")
+        if not fds:
+            return None  # nobody to tell: the caller sees that its end of the run is closed
         run = Channel(socket.socket(fileno=fds[0]))
         if spec["folder"]:
             self.folders[run] = spec["folder"]
-        pids = []
+        try:
+            if len(fds) < spec["fds"]:
+                self._tell(run, "refused", "the fork server may open no more files")
+                self._tell(run, "pids", [])
+            else:
+                self._fork(spec, run, fds[1:])
+        finally:
+            for fd in fds[1:]:
+                os.close(fd)
+        self.selector.register(run.sock, selectors.EVENT_READ, lambda: self._order(run))
+        return None
+
+    def _fork(self, spec: dict[str, Any], run: Channel, fds: list[int]) -> None:
+        """Fork the workers of ``run``, each the leader of a process group of its own."""
+        server, pids = os.getpid(), []
         for rank in range(spec["nodes"]):
             try:
                 pid = os.fork()
             except OSError as error:
-                run.send("fork failed", rank, str(error))
+                self._tell(run, "refused", f"process {rank} could not be forked: {error.strerror}")
                 break
             if pid == 0:
-                self._become_worker(rank, spec, run, fds[1:])
+                self._become_worker(server, rank, spec, run, fds)
+            with contextlib.suppress(OSError):  # it was faster, and did so itself
+                os.setpgid(pid, pid)
             self.children[pid] = (run, rank)
             pids.append(pid)
-        for fd in fds[1:]:
-            os.close(fd)
-        run.send("pids", pids)
-        self.selector.register(run.sock, selectors.EVENT_READ, lambda: self._order(run))
-        return None
+        self._tell(run, "pids", pids)
 
-    def _become_worker(self, rank: int, spec: dict[str, Any], own: Channel, fds: list[int]) -> None:
+    def _tell(self, run: Channel, *message: Any) -> None:
+        with contextlib.suppress(OSError):  # the caller closed the run: it does not want to know
+            run.send(*message)
+
+    def _become_worker(
+        self, server: int, rank: int, spec: dict[str, Any], own: Channel, fds: list[int]
+    ) -> None:
         """In the child: drop what is the server's, run the worker, never return."""
         from . import child
+        from .diagnosis import UNHEARD
 
         try:
+            os.setpgid(0, 0)  # what it forks is in its group, and ends with it
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._wakeup.close()
@@ -109,38 +135,64 @@ class Server:
             self.requests.close()
             for run in {own, *(run for run, _ in self.children.values())}:
                 run.close()
-            child.main(rank, spec, fds)
+            child.main(rank, spec, fds, server)
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)
         finally:
-            os._exit(70)
+            os._exit(UNHEARD)
 
     def _order(self, run: Channel) -> None:
         """An order about a run's workers, or its end."""
         orders, is_open = run.arrived()
         for rank, number in orders:
-            for pid in self._pids(run, rank):
-                os.kill(pid, number)
+            if rank is None:
+                self._end(run)
+            else:
+                for pid in self._pids(run, rank):
+                    os.kill(pid, number)
         if not is_open:
-            for pid in self._pids(run, None):
-                os.kill(pid, signal.SIGKILL)
-            shutil.rmtree(self.folders.pop(run, ""), ignore_errors=True)
+            self._end(run)
             self.selector.unregister(run.sock)
             run.close()
 
     def _pids(self, run: Channel, rank: int | None) -> list[int]:
+        """The processes of ``run``: that of ``rank``, or all where it is None."""
         return [p for p, (r, k) in self.children.items() if r is run and rank in (None, k)]
 
-    def _reap(self) -> None:
+    def _end(self, run: Channel) -> None:
+        """End what is left of a run, and what its workers have forked; its folder goes after them."""
+        self._reap()  # those that died by themselves are told of as such
+        pids = self._pids(run, None)
+        self.ended.update(pids)
+        for pid in pids:
+            _kill_group(pid)
+        for pid in pids:
+            self._bury(pid, os.waitpid(pid, 0)[1])
+        shutil.rmtree(self.folders.pop(run, ""), ignore_errors=True)
+
+    def _on_bell(self) -> None:
         self._bell.recv(4096)
+        self._reap()
+
+    def _reap(self) -> None:
         for pid in list(self.children):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
-                run, rank = self.children.pop(pid)
-                try:
-                    run.send("exit", rank, os.waitstatus_to_exitcode(status))
-                except OSError:  # the caller closed the run: it does not want to know
-                    continue
+                self._bury(pid, status)
+
+    def _bury(self, pid: int, status: int) -> None:
+        """Tell the caller of a worker's end, by itself or as ordered; end what it has forked."""
+        _kill_group(pid)
+        run, rank = self.children.pop(pid)
+        how = "ended" if pid in self.ended else "exit"
+        self.ended.discard(pid)
+        self._tell(run, how, rank, os.waitstatus_to_exitcode(status))
+
+
+def _kill_group(pid: int) -> None:
+    """Kill a worker and what it has forked, as far as that has not made a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody, or only zombies (macOS)
+        os.killpg(pid, signal.SIGKILL)
 
 
 def main() -> None:
@@ -152,7 +204,10 @@ def main() -> None:
     torch.set_num_threads(1)  # no parallel region, hence no threads, before the forks
     from ..data import load_digits
     from . import child  # noqa: F401  (loaded here once, not in each worker)
+    from .board import MAX_RANKS
+    from .resources import allow_files
 
+    allow_files(3 * MAX_RANKS)  # its own limit: the caller's may have been raised since
     with contextlib.suppress(OSError, ValueError):  # a worker that needs them will say so
         load_digits()
     with contextlib.suppress(BrokenPipeError):  # the caller ended before it asked for anything

@@ -8,17 +8,21 @@ user of the host.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor
 
+from ..errors import LostPeer
 from ..port import Collective, Group
 from .board import Board, Slot
 from .endpoint import Endpoint
 from .groups import move
 from .mailbox import Incoming, Outgoing, nbytes
+from .strangers import no_strangers
 from .wire import Inbox, Record
 
 _TAGS = 2**24  # gloo's tags are small integers; messages under way at once are far fewer
@@ -51,14 +55,16 @@ class GlooEndpoint(Endpoint):
         device = make(hostname="127.0.0.1") if local else dist.ProcessGroupGloo.create_default_device()
         options._devices = [device]
         options._timeout = timedelta(days=1)  # a rank that hangs is the supervisor's to find
-        return dist.ProcessGroupGloo(store, me, size, options)
+        with no_strangers() if local else nullcontext():
+            return dist.ProcessGroupGloo(store, me, size, options)
 
     def _network(self, ranks: tuple[int, ...]) -> Any:
         """The process group of these ranks; made when they first use it together."""
         if ranks not in self._networks:
             store = dist.PrefixStore("-".join(map(str, ranks)), self.store)
             me, size = ranks.index(self.rank), len(ranks)
-            self._networks[ranks] = self.connect(store, me, size, self._local)
+            with _peers_alive():
+                self._networks[ranks] = self.connect(store, me, size, self._local)
         return self._networks[ranks]
 
     # messages: the offer tells the tag under which gloo carries the tensor
@@ -67,24 +73,41 @@ class GlooEndpoint(Endpoint):
         if not message.data.numel():  # gloo would wait for its bytes forever
             return 0, 0, b""
         flat = message.data.clone() if message.snapshot else message.data  # gloo reads it later
-        work = self._world.send([flat], message.dst, message.number % _TAGS)
+        with _peers_alive():
+            work = self._world.send([flat], message.dst, message.number % _TAGS)
         self._works[message.number] = (work, flat)
         message.loaded = message.size
         return 0, message.size, b""
 
     def _fetch(self, message: Incoming, piece: Record) -> int:
         assert message.target is not None
-        self._world.recv([message.target], piece.sender, piece.number % _TAGS).wait()
+        with _peers_alive():
+            self._world.recv([message.target], piece.sender, piece.number % _TAGS).wait()
         return nbytes(message.target)
 
     def _settled(self, message: Outgoing) -> None:
         if message.number in self._works:
             work, _ = self._works.pop(message.number)
-            work.wait()
+            with _peers_alive():
+                work.wait()
 
     # collectives
 
     def _move(self, group: Group, work: Collective) -> float:
         last = self.meet(group, work.call)
-        move(self._network(group.ranks), group.me, work)
+        network = self._network(group.ranks)
+        with _peers_alive():
+            move(network, group.me, work)
         return last
+
+
+@contextmanager
+def _peers_alive() -> Iterator[None]:
+    """Tell a broken connection from other errors: it is never the cause, but a rank's death."""
+    try:
+        yield
+    except (RuntimeError, ConnectionResetError) as error:
+        said = str(error).partition("\n")[0]
+        if "/transport/" not in said and "onnection" not in said:
+            raise
+        raise LostPeer(f"the connection to another rank broke, so that rank has ended ({said})") from None

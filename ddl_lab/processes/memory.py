@@ -24,7 +24,27 @@ def create(size: int) -> int:
     else:
         fd, path = tempfile.mkstemp(prefix="ddl_lab_")
         os.unlink(path)
-    os.ftruncate(fd, size)
+    try:
+        os.ftruncate(fd, size)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def filled(data: bytes) -> int:
+    """A file descriptor of shared bytes that hold ``data`` (one byte where it is empty).
+
+    Raises ``OSError`` where there is no room for them.
+    """
+    fd = create(max(1, len(data)))
+    rest = memoryview(data)
+    try:
+        while rest:  # one call writes 2 GB at most
+            rest = rest[os.pwrite(fd, rest, len(data) - len(rest)) :]
+    except OSError:
+        os.close(fd)
+        raise
     return fd
 
 

@@ -9,6 +9,7 @@ import warnings
 from .channel import Channel
 
 MOST_LINES = 1_000  # of one rank and stream: a loop that prints without end must not flood the caller
+LONGEST_LINE = 2**16  # characters
 
 
 class Stream(io.TextIOBase):
@@ -26,8 +27,9 @@ class Stream(io.TextIOBase):
         room = max(0, MOST_LINES - self._lines)
         self._lines += len(whole)
         if whole[:room]:
-            self._channel.send("print", self._name, "\n".join(whole[:room]))
-        self._line = self._line[-(2**16) :]  # a line that never ends
+            shown = "\n".join(line[:LONGEST_LINE] for line in whole[:room])
+            self._channel.send("print", self._name, shown)
+        self._line = self._line[:LONGEST_LINE]  # a line that never ends
         return len(text)
 
     def flush(self) -> None:
@@ -47,8 +49,14 @@ def redirect(channel: Channel) -> list[Stream]:
     streams = [Stream(channel, "stdout"), Stream(channel, "stderr")]
     sys.stdout, sys.stderr = streams
 
+    told = 0
+
     def show(message, category, filename, lineno, file=None, line=None):  # type: ignore[no-untyped-def]
-        channel.send("print", "warning", f"{category.__name__}: {message} ({filename}, line {lineno})")
+        nonlocal told
+        told += 1
+        if told <= MOST_LINES:
+            text = f"{category.__name__}: {message} ({filename}, line {lineno})"
+            channel.send("print", "warning", text[:LONGEST_LINE])
 
     warnings.showwarning = show
     return streams

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import resource
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
 
 from ..errors import LabError
 from . import memory
@@ -25,20 +27,20 @@ class Resources:
         self._shown: mmap.mmap | None = None
         self._opened: list[int] = []
         self._ours: list[socket.socket] = []
-        _allow_files(6 * nodes + 64)
+        allow_files(6 * nodes + 64)
         try:
-            self._make(transport, payload)
-        except OSError as error:
+            with resources_for(nodes):
+                self._make(transport, payload)
+        except LabError:
             self.close()
-            raise LabError(f"no resources for {nodes} processes: {error}. Try fewer nodes.") from error
+            raise
 
     def _make(self, transport: str, payload: bytes) -> None:
         shared = Board.size(self.nodes) if transport == "gloo" else ShmEndpoint.size(self.nodes)
         self.memory_fd = self._keep(memory.create(shared))
         self._shown = mmap.mmap(self.memory_fd, Board.size(self.nodes))
         self.board = Board(self._shown, self.nodes)
-        payload_fd = self._keep(memory.create(max(1, len(payload))))
-        os.pwrite(payload_fd, payload, 0)
+        payload_fd = self._keep(memory.filled(payload))
         pipes = [self._keep(fd) for _ in range(self.nodes) for fd in os.pipe()]
         self.inboxes = pipes[::2]
         pairs = [socket.socketpair() for _ in range(self.nodes + 1)]
@@ -73,7 +75,16 @@ class Resources:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _allow_files(count: int) -> None:
+@contextlib.contextmanager
+def resources_for(nodes: int) -> Iterator[None]:
+    """Raise ``LabError`` where the system has no files or no memory left for a run."""
+    try:
+        yield
+    except OSError as error:
+        raise LabError(f"no resources for {nodes} processes: {error}. Try fewer nodes.") from error
+
+
+def allow_files(count: int) -> None:
     """Raise this process's own limit on open files where it is too low (256 on macOS)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < count + 256:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..capture import freeze, thaw_result
 from ..cluster import Cluster
+from ..errors import WorkerError
 from ..history import History
 from ..ticker import Progress
 from . import torchrun
@@ -50,8 +51,10 @@ def run(
     )  # fmt: skip
     try:
         return started.wait()
-    except BaseException:  # also an interrupt that came before the wait began
+    except BaseException as error:  # also an interrupt that came before the wait began, or a second one
         started.stop()
+        if isinstance(error, KeyboardInterrupt):
+            error.history = started.history  # type: ignore[attr-defined]
         raise
 
 
@@ -90,7 +93,8 @@ class Run:
             raise
 
     def __del__(self) -> None:
-        self._supervisor.stop("dropped: nobody holds this run any more", wait=False)
+        if hasattr(self, "_supervisor"):  # else there were no resources to begin with
+            self._supervisor.stop("dropped: nobody holds this run any more", wait=False)
 
     @property
     def pids(self) -> list[int]:
@@ -106,12 +110,24 @@ class Run:
     def history(self) -> History:
         """What has been recorded so far."""
         run = self._supervisor
-        arrived = {rank: thaw_result(data) for rank, data in dict(run.results).items()}
-        results = [arrived.get(rank) for rank in range(self._plan.nodes)]
+        results = [self._result(rank) for rank in range(self._plan.nodes)]
         about: dict[str, Any] = {"engine": "processes", "transport": self._plan.transport}
         about |= {"device": self._plan.device, "marks": list(run.marks)}
         clock = "wall" if self._plan.cluster is None else "paced"
         return History(clock, run.recorders, results, dict(run.finished), about, run.startup_s)
+
+    def _result(self, rank: int) -> Any:
+        """What ``rank`` has returned, None until then; rebuilding it runs its classes' own code."""
+        run = self._supervisor
+        if rank not in run.results:
+            return None
+        try:
+            return thaw_result(run.results[rank])
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            said = f"rank {rank} returned something that can't be rebuilt in this process: {why}"
+            run.error = run.error or WorkerError(said, rank, type(error).__name__)
+            return None
 
     def wait(self) -> History:
         """Wait for the end, showing progress and what workers print; raises what ``run`` raises."""
@@ -125,10 +141,10 @@ class Run:
             raise
         finally:
             self._show()
-        if run.error is not None:
-            run.error.history = self.history
-            raise run.error from None
         history = self.history
+        if run.error is not None:
+            run.error.history = history
+            raise run.error from None
         if self._progress:
             self._progress.close(history)
         return history

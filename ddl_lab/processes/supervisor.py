@@ -11,16 +11,15 @@ import socket
 import sys
 import threading
 import time
-from collections import deque
 from typing import Any
 
-from ..errors import Failure, LabError, StoppedRun, worker_error
-from ..recorder import Recorder
+from ..errors import LabError
 from .board import Status
 from .client import SERVER
-from .diagnosis import deadlock, death_error, slow_report
+from .diagnosis import deadlock, slow_report
+from .heard import Heard
 from .plan import Plan
-from .resources import Resources
+from .resources import Resources, resources_for
 from .wire import waiting_bytes
 
 _SCAN_S = 0.1  # how often the board is read
@@ -28,32 +27,24 @@ _GRACE_S = 0.3  # how long a stopped worker may take to send its last records
 _GONE_S = 10.0  # how long a killed process may take to be gone
 
 
-class Supervisor(threading.Thread):
+class Supervisor(Heard, threading.Thread):
     """Launches a run's workers and follows them to their end; ``done`` is set when all are gone."""
 
     def __init__(self, payload: bytes, plan: Plan) -> None:
-        super().__init__(daemon=True, name="ddl_lab run")
-        self.plan, self.nodes = plan, plan.nodes
-        self.recorders = [Recorder() for _ in range(plan.nodes)]
-        self.results: dict[int, bytes] = {}
-        self.finished: dict[int, float] = {}
+        threading.Thread.__init__(self, daemon=True, name="ddl_lab run")
+        Heard.__init__(self, plan)
         self.marks: list[tuple[float, int, str]] = []
-        self.printed: deque[tuple[int, str, str]] = deque()
-        self.pids: list[int] = []
-        self.error: LabError | None = None
-        self.origin: float | None = None  # time.monotonic of the common start
         self.startup_s = 0.0
         self.started = threading.Event()  # the workers run, or the run is over
         self.done = threading.Event()
-        self._failures: list[tuple[float, int, Failure]] = []
-        self._exits: dict[int, int] = {}
-        self._died: int | None = None
+        self._open = plan.nodes  # workers that may still say something
+        self._server_pid: int | None = None  # None: it has ended
         self._ready = 0
-        self._stop_reason: str | None = None
         self._seen: list[Status] = []
         self._called = time.monotonic()
         self._payload = payload
-        self._bell, self._bell_end = socket.socketpair()
+        with resources_for(plan.nodes):
+            self._bell, self._bell_end = socket.socketpair()
         self._bell_lock = threading.Lock()
 
     def _spec(self) -> dict[str, Any]:
@@ -83,7 +74,8 @@ class Supervisor(threading.Thread):
         self.started.wait()
         with self._bell_lock:
             if not self.done.is_set() and self.origin is not None:
-                self._resources.run.send(rank, number)
+                with contextlib.suppress(OSError):  # no server: the run is about to end
+                    self._resources.run.send(rank, number)
                 self._mark(rank, mark)
 
     def slow(self, rank: int, factor: float) -> None:
@@ -91,7 +83,8 @@ class Supervisor(threading.Thread):
         self.started.wait()
         with self._bell_lock:
             if not self.done.is_set() and self.origin is not None:
-                self._resources.controls[rank].send("slow", factor)
+                with contextlib.suppress(OSError):  # that rank is gone: the run is about to end
+                    self._resources.controls[rank].send("slow", factor)
                 self._mark(rank, f"slow x{factor:g}")
 
     def _mark(self, rank: int, text: str) -> None:
@@ -103,9 +96,11 @@ class Supervisor(threading.Thread):
         try:
             self._resources = Resources(self.nodes, self.plan.transport, self._payload)
             try:
-                SERVER.launch(self._spec(), self._resources.fds)
-                self._resources.sent()
-                self._follow()
+                self._server_pid = SERVER.launch(self._spec(), self._resources.fds, self._over)
+                if self._server_pid is not None:
+                    self._resources.sent()
+                    self._follow()
+                self.error = self.error or self.verdict()
             finally:
                 self._resources.close()
         except LabError as error:
@@ -122,7 +117,8 @@ class Supervisor(threading.Thread):
 
     def _follow(self) -> None:
         selector = selectors.DefaultSelector()
-        selector.register(self._resources.run, selectors.EVENT_READ, self._on_server)
+        hear_server = functools.partial(self._on_server, selector)
+        selector.register(self._resources.run, selectors.EVENT_READ, hear_server)
         selector.register(self._bell_end, selectors.EVENT_READ, lambda: self._bell_end.recv(64))
         for rank, channel in enumerate(self._resources.controls):
             hear = functools.partial(self._on_worker, rank, selector)
@@ -135,7 +131,6 @@ class Supervisor(threading.Thread):
                     self._look_for_deadlock()
                     next_scan = time.monotonic() + _SCAN_S
             self._end_processes(selector)
-            self.error = self.error or self._verdict()
 
     def _hear(self, selector: selectors.BaseSelector, timeout_s: float) -> None:
         for key, _ in selector.select(timeout_s):
@@ -144,25 +139,27 @@ class Supervisor(threading.Thread):
     def _over(self) -> bool:
         if self.plan.timeout_s and time.monotonic() - self._called > self.plan.timeout_s:
             self._stop_reason = self._stop_reason or self._slow()
-        crashed = any(rank not in self.finished for rank in self._exits)
+        crashed = any(rank not in self.finished for rank in self._deaths)
         ended = len(self.finished) == self.nodes
         return bool(ended or crashed or self._failures or self._stop_reason or self.error)
 
     def _slow(self) -> str:
-        seen = [self._resources.board.read(rank) for rank in range(self.nodes)]
-        return slow_report(seen, self.plan.timeout_s or 0.0)
+        return slow_report(self._look(), self._quiet(), self.pids, self.plan.timeout_s or 0.0)
 
-    def _on_server(self) -> None:
+    def _look(self) -> list[Status]:
+        return [self._resources.board.read(rank) for rank in range(self.nodes)]
+
+    def _quiet(self) -> list[bool]:
+        """By rank: whether nobody has called it that it did not hear."""
+        return [waiting_bytes(fd) == 0 for fd in self._resources.inboxes]
+
+    def _on_server(self, selector: selectors.BaseSelector) -> None:
         messages, is_open = self._resources.run.arrived()
-        for message in messages:
-            if message[0] == "pids":
-                self.pids = message[1]
-            elif message[0] == "exit":
-                self._exits[message[1]] = message[2]
-            else:
-                _, rank, why = message
-                self.error = LabError(f"process {rank} of {self.nodes} could not be forked: {why}")
-        if not is_open and len(self._exits) < self.nodes:
+        for what, *told in messages:
+            getattr(self, f"_on_{what}")(*told)
+        if not is_open:
+            selector.unregister(self._resources.run)
+            self._server_pid = None
             self.error = self.error or LabError(
                 "the fork server ended, and its workers with it; the next run starts a new one."
             )
@@ -173,6 +170,7 @@ class Supervisor(threading.Thread):
         for message in messages:
             getattr(self, f"_on_{message[0]}")(rank, *message[1:])
         if not is_open:
+            self._open -= 1
             selector.unregister(channel)
 
     def _on_ready(self, rank: int) -> None:
@@ -183,19 +181,6 @@ class Supervisor(threading.Thread):
             self._tell("go", self.origin)
             self.started.set()
 
-    def _on_packet(self, rank: int, packet: Any) -> None:
-        self.recorders[rank].absorb(packet)
-
-    def _on_print(self, rank: int, stream: str, text: str) -> None:
-        self.printed.append((rank, stream, text))
-
-    def _on_returned(self, rank: int, ended_s: float, data: bytes) -> None:
-        self.results[rank] = data
-        self.finished[rank] = ended_s
-
-    def _on_failed(self, rank: int, failure: Failure, when: float) -> None:
-        self._failures.append((when, rank, failure))
-
     def _tell(self, *message: Any) -> None:
         for channel in self._resources.controls:
             try:
@@ -204,37 +189,30 @@ class Supervisor(threading.Thread):
                 continue
 
     def _look_for_deadlock(self) -> None:
-        before, board = self._seen, self._resources.board
-        now = self._seen = [board.read(rank) for rank in range(self.nodes)]
-        quiet = [waiting_bytes(fd) == 0 for fd in self._resources.inboxes]
+        before, now = self._seen, self._look()
+        self._seen = now
         if before and self.origin is not None:
-            self.error = self.error or deadlock(before, now, quiet)
-
-    def _verdict(self) -> LabError | None:
-        """The error that the end of this run means: the earliest failure, a death, a stop, or none."""
-        if self._failures:
-            _, rank, failure = min(self._failures, key=lambda f: f[:2])
-            return worker_error(rank, failure)
-        for rank, code in sorted(self._exits.items()):
-            if (rank not in self.finished and code != 0) or self._died == rank:
-                return death_error(rank, code, self.plan.cluster, self.origin)
-        return StoppedRun(self._stop_reason) if self._stop_reason else None
+            self.error = self.error or deadlock(before, now, self._quiet())
 
     def _end_processes(self, selector: selectors.BaseSelector) -> None:
         """Let all ranks send their last records, then end them and see them gone."""
-        unfinished = [r for r in self._exits if r not in self.finished]
-        self._died = unfinished[0] if unfinished else None
+        self._stopping = True
         self._tell("stop")
         began = time.monotonic()
         killed = False
-        while len(self._exits) < self.nodes and time.monotonic() < began + _GONE_S:
+        while not self._all_gone() and time.monotonic() < began + _GONE_S:
             if not killed and time.monotonic() > began + _GRACE_S:
                 killed = True
                 with contextlib.suppress(OSError):  # no server: its workers died with it
                     self._resources.run.send(None, signal.SIGKILL)
             self._hear(selector, 0.02)
-            if SERVER.pid is None:  # then the kernel has ended the workers with it
-                break
+        if not self._all_gone():
+            SERVER.discard(self._server_pid)
+
+    def _all_gone(self) -> bool:
+        if self._server_pid is None:  # the kernel has ended the workers with it
+            return self._open == 0
+        return len(self._gone) == self._expected
 
 
 def available_cores() -> int:

@@ -109,6 +109,19 @@ class Inbox:
         """Block until a record is here, or for a little less than ``seconds``."""
         select.select([self._fd], [], [], max(0.0, seconds - 150e-6))  # poll counts whole milliseconds
 
+    def leave(self) -> None:
+        """For a fork of this rank's process, which is no rank: its calls fail and reach nobody."""
+        for fd in self._peers:
+            bar(fd, os.O_RDONLY)
+        bar(self._fd, os.O_WRONLY)
+
+
+def bar(fd: int, way: int) -> None:
+    """Put a file that can't be used as before in the place of ``fd``, whose number stays taken."""
+    null = os.open(os.devnull, way)
+    os.dup2(null, fd)
+    os.close(null)
+
 
 def waiting_bytes(read_fd: int) -> int:
     """Bytes in a pipe: how a supervisor sees that a sleeping rank has been called."""
