@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import ddl_lab as lab
+from ddl_lab.data import Digits
 from ddl_lab.node import Node
 
 from .table import REPEATS, Row
@@ -17,9 +18,9 @@ BATCH, STEPS = 64, 1_000  # a second: a fresh process takes tens of milliseconds
 NODES = 2  # as many as the smallest laptop has cores
 
 
-def synchronous(node: Node, steps: int = STEPS) -> None:
+def synchronous(node: Node, digits: Digits, steps: int) -> None:
     """Each step: this node's batch, an all-reduce of the gradient, the same update everywhere."""
-    digits, model, done = lab.load_digits(), lab.make_model(seed=0), 0
+    model, done = lab.make_model(seed=0), 0
     while True:
         for x, y in lab.batches(digits.train, node, BATCH, epoch=done):
             with node.compute(samples=len(x)):
@@ -31,7 +32,7 @@ def synchronous(node: Node, steps: int = STEPS) -> None:
                 return
 
 
-def parameter_server(node: Node, steps: int = STEPS) -> None:
+def parameter_server(node: Node, digits: Digits, steps: int) -> None:
     """Rank 0 applies each gradient as it comes and answers with the parameters."""
     model = lab.make_model(seed=0)
     weights = lab.parameters(model)
@@ -45,7 +46,7 @@ def parameter_server(node: Node, steps: int = STEPS) -> None:
         return
     done = 0
     while True:
-        for x, y in lab.batches(lab.load_digits().train, node, BATCH, epoch=done):
+        for x, y in lab.batches(digits.train, node, BATCH, epoch=done):
             with node.compute(samples=len(x)):
                 gradient = lab.gradient(lab.bce_with_logits(model(x), y), model)
             node.send(gradient, 0)
@@ -55,10 +56,10 @@ def parameter_server(node: Node, steps: int = STEPS) -> None:
                 return
 
 
-def pipeline(node: Node, steps: int = STEPS) -> None:
+def pipeline(node: Node, digits: Digits, steps: int) -> None:
     """The first layer on rank 0, the second on rank 1; four micro-batches a step (GPipe)."""
     layers = lab.make_model(seed=0)
-    x, y = lab.load_digits().train.x[:BATCH].clone(), lab.load_digits().train.y[:BATCH].clone()
+    x, y = digits.train.x[:BATCH].clone(), digits.train.y[:BATCH].clone()
     hidden = torch.zeros(4, BATCH, 256)
     work = (first_stage if node.rank == 0 else second_stage)(layers, x, y)
     flops = 2 * BATCH * 784 * 256 if node.rank == 0 else 4 * BATCH * 256
@@ -108,9 +109,10 @@ WORKERS = {"synchronous": synchronous, "parameter server": parameter_server, "pi
 def errors(cluster: lab.Cluster, steps: int = STEPS, repeats: int = REPEATS) -> dict[str, float]:
     """By worker: by how much the measured time differs from the predicted one, over the predicted one."""
     found = {}
+    args = (lab.load_digits(), steps)  # loaded here: that takes a fresh process as long as the training
     for name, worker in WORKERS.items():
-        forecast = lab.predict(worker, NODES, cluster, args=(steps,))
-        runs = [lab.run(worker, NODES, args=(steps,), progress=False) for _ in range(repeats)]
+        forecast = lab.predict(worker, NODES, cluster, args=args)
+        runs = [lab.run(worker, NODES, args=args, progress=False) for _ in range(repeats)]
         ratios = [forecast.against(run).ratio for run in runs]
         found[name] = statistics.median(ratios) - 1
     return found
