@@ -9,7 +9,7 @@ from .table import HEAD
 
 ROOMS = (
     "startup", "training", "simulation", "transport", "server", "pacing", "prediction", "recording",
-    "pipeline", "tensor",
+    "pipeline", "synchronous", "tensor",
 )  # fmt: skip
 
 
