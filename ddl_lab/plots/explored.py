@@ -14,6 +14,7 @@ from .curves import Curve
 from .lanes import WORK
 from .metrics import CurveFigure
 from .raster import WORKS, end_of_step, raster
+from .window import Window
 from .words import clock_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 WIDTH = 7.6
 UPPER, LOWER = 3.1, 2.3  # inches that the two rows are high
 FIRST_STEPS = 4
-_UNITS = ((2e-3, 1e6, "microseconds"), (2.0, 1e3, "milliseconds"), (np.inf, 1.0, "seconds"))
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class FirstSteps:
         end_s = end_s or history.elapsed_s
         if not end_s:
             return False
-        factor, unit = next((f, name) for limit, f, name in _UNITS if end_s < limit)
+        factor, unit = Window(0.0, end_s).unit
         pixels, ranks = raster(history, end_s, self._colours)
         self._image.set_data(pixels)
         self._image.set_extent((0, end_s * factor, len(ranks) - 0.5, -0.5))

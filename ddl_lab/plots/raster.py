@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..critical import WORK, WORK_OF_KIND
 from ..history import History
-from ..recorder import KINDS
 from .curves import Array
 
 MOST_ROWS = 64  # ranks that have a lane; of more, every so many-th
@@ -15,8 +15,7 @@ COLUMNS = 640
 LANE = 10  # pixels a rank, and the last of them is free where there are few
 BEHIND = 3  # of them show messages that move beside other work
 
-WORKS = ("compute", "communicate", "wait")
-_WORK_OF_KIND = np.array([{"compute": 0, "wait": 2}.get(kind, 1) for kind in KINDS])
+WORKS = WORK[:3]  # all but the time outside spans
 
 
 def raster(history: History, end_s: float, colours: Array) -> tuple[Array, list[int]]:
@@ -42,7 +41,7 @@ def _covered(spans: Array, end_s: float) -> Array:
     spans = spans[(spans["start_s"] < end_s) & (spans["end_s"] > spans["start_s"])]
     first = np.minimum((spans["start_s"] * (COLUMNS / end_s)).round().astype(int), COLUMNS - 1)
     last = np.clip((spans["end_s"] * (COLUMNS / end_s)).round().astype(int), first + 1, COLUMNS)
-    work = _WORK_OF_KIND[spans["kind"]]
+    work = WORK_OF_KIND[spans["kind"]]
     change = np.zeros((3, COLUMNS + 1), dtype=int)
     np.add.at(change, (work, first), 1)
     np.add.at(change, (work, last), -1)
