@@ -12,6 +12,7 @@ import ddl_lab as lab
 from ddl_lab.data import Digits
 from ddl_lab.node import Node
 
+from .simulation import worker as each_step_together
 from .table import REPEATS, Row
 
 BATCH, STEPS = 64, 1_000  # a second: a fresh process takes tens of milliseconds longer in its first steps
@@ -19,17 +20,8 @@ NODES = 2  # as many as the smallest laptop has cores
 
 
 def synchronous(node: Node, digits: Digits, steps: int) -> None:
-    """Each step: this node's batch, an all-reduce of the gradient, the same update everywhere."""
-    model, done = lab.make_model(seed=0), 0
-    while True:
-        for x, y in lab.batches(digits.train, node, BATCH, epoch=done):
-            with node.compute(samples=len(x)):
-                gradient = lab.gradient(lab.bce_with_logits(model(x), y), model)
-            node.all_reduce(gradient, op="mean")
-            lab.sgd_step(model, gradient, lr=0.1)
-            done += 1
-            if done == steps:
-                return
+    """The worker that the simulation is timed with, at this batch size."""
+    each_step_together(node, digits, BATCH, steps)
 
 
 def parameter_server(node: Node, digits: Digits, steps: int) -> None:

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import torch
 
 import ddl_lab as lab
+from ddl_lab.data import Digits
 from ddl_lab.node import Node
 
 from .table import Row, medians, seconds
@@ -26,12 +27,11 @@ EVENT_NODES, EVENT_ROUNDS = 64, 200
 MANY, PARAMETER_BYTES = 5_000, 4 * 201_217
 
 
-def worker(node: Node, steps: int) -> None:
-    """The article's network on a few samples a step."""
-    digits, model = lab.load_digits(), lab.make_model(seed=0)
-    done = 0
+def worker(node: Node, digits: Digits, batch_size: int, steps: int) -> None:
+    """Each step: this node's batch, an all-reduce of the gradient, the same update everywhere."""
+    model, done = lab.make_model(seed=0), 0
     for epoch in range(steps):
-        for x, y in lab.batches(digits.train, node, BATCH, epoch=epoch):
+        for x, y in lab.batches(digits.train, node, batch_size, epoch=epoch):
             with node.compute(samples=len(x)):
                 gradient = lab.gradient(lab.bce_with_logits(model(x), y), model)
             node.all_reduce(gradient, op="mean")
@@ -127,7 +127,9 @@ def against_the_loop(nodes: int, steps: int) -> Row:
     """Seconds of a simulation against those of the plain loop."""
     got = medians(
         {
-            "ours": lambda: seconds(lambda: lab.simulate(worker, nodes, args=(steps,))),
+            "ours": lambda: seconds(
+                lambda: lab.simulate(worker, nodes, args=(lab.load_digits(), BATCH, steps))
+            ),
             "loop": lambda: one_thread(lambda: plain_loop(nodes, steps)),
         }
     )
