@@ -116,8 +116,9 @@ def test_errors_of_the_worker_are_those_of_simulate():
 
 @pytest.mark.parametrize("worker", prediction.WORKERS.values(), ids=list(prediction.WORKERS))
 def test_what_is_predicted_and_what_is_run_compute_and_send_the_same(worker):
-    predicted = lab.predict(worker, 2, lab.Cluster(), args=(8,)).history
-    real = lab.run(worker, 2, args=(8,), progress=False)
+    args = (lab.load_digits(), 8)
+    predicted = lab.predict(worker, 2, lab.Cluster(), args=args).history
+    real = lab.run(worker, 2, args=args, progress=False)
     assert real.bytes_sent == predicted.bytes_sent and real.messages_sent == predicted.messages_sent
     counts = [h.spans[h.spans.kind == "compute"].groupby("rank").size().tolist() for h in (real, predicted)]
     assert counts[0] == counts[1] and sum(counts[0]) >= 16
