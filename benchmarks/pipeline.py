@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import ddl_lab as lab
-from ddl_lab.history import History
+from ddl_lab.history.history import History
 from ddl_lab.strategies.pipeline import pipeline
 from ddl_lab.strategies.schedules import Schedule, by_stage, gpipe, one_f_one_b, with_messages
 

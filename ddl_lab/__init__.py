@@ -9,33 +9,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cluster import Cluster, geometric
+    from .cluster.model import Cluster, geometric
     from .data import Digits, batches
     from .errors import CollectiveMismatch, DeadlockError, LabError, StoppedRun, WorkerError
     from .exercises.standing import progress
     from .forecast import predict
-    from .history import History
+    from .history.history import History
     from .loss import bce_with_logits
     from .model import accuracy, gradient, make_model, parameters, sgd_step
     from .node import Node
     from .predictions import ask
     from .processes.run import Run, run, start
-    from .virtual import Simulation, simulate
+    from .virtual.simulation import Simulation, simulate
     from .widgets import Slider, explore, vary
 
 _ROOMS = {
-    "cluster": ("Cluster", "geometric"),
+    "cluster.model": ("Cluster", "geometric"),
     "data": ("batches",),
     "errors": ("CollectiveMismatch", "DeadlockError", "LabError", "StoppedRun", "WorkerError"),
     "exercises.standing": ("progress",),
     "forecast": ("predict",),
-    "history": ("History",),
+    "history.history": ("History",),
     "loss": ("bce_with_logits",),
     "model": ("accuracy", "gradient", "make_model", "parameters", "sgd_step"),
     "node": ("Node",),
     "predictions": ("ask",),
     "processes.run": ("Run", "run", "start"),
-    "virtual": ("Simulation", "simulate"),
+    "virtual.simulation": ("Simulation", "simulate"),
     "widgets": ("Slider", "explore", "vary"),
 }
 _HISTORIES = ("History", "run", "start", "simulate", "Simulation")  # what gives one

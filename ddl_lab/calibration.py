@@ -8,7 +8,7 @@ from statistics import median, quantiles
 
 import torch
 
-from .cluster import CALIBRATIONS, Cluster
+from .cluster.model import CALIBRATIONS, Cluster
 from .data import load_digits
 from .loss import bce_with_logits
 from .model import gradient, make_model, parameters, sgd_step

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .cluster import Cluster
+from .cluster.model import Cluster
 
 SIMULATING: list[Any] = []  # the simulation that goes on now, if any
 

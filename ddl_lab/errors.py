@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .history import History
+    from .history.history import History
 
 PACKAGE = str(Path(__file__).parent)
 MOST_LINES = 8  # of a report with a line a rank

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .calibration import MeasuredCluster
-from .cluster import Cluster
-from .history import History
+from .cluster.model import Cluster
+from .history.history import History
 from .tables import html_table, in_words
-from .virtual import simulate
+from .virtual.simulation import simulate
 
 _BUSY = 0.2  # scatter of the measured speed; an idle machine shows a few hundredths
 

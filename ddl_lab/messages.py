@@ -9,8 +9,8 @@ from torch import Tensor
 
 from .arguments import checked_tag, mark_changed, peer_in_group, readable, writable, write_back
 from .context import refuse_bad_modes
+from .history.recorder import Recorder
 from .port import Group, Port, Ticket
-from .recorder import Recorder
 
 
 class Handle:

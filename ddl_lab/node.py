@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import collectives
 from .arguments import (
     check_op,
     check_unit,
@@ -26,7 +25,8 @@ from .arguments import (
     writable,
     write_back,
 )
-from .collectives import Work
+from .cluster import collectives
+from .cluster.collectives import Work
 from .messages import Messages
 from .port import Collective
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from .history import History
-from .recorder import Recorder
+from .history.history import History
+from .history.recorder import Recorder
 
 _EVERY_S = 0.2
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ddl_lab.virtual import simulate
+from ddl_lab.virtual.simulation import simulate
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ROOT = Path(__file__).parents[1]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ddl_lab.checks import check_args, check_worker
-from ddl_lab.cluster import Cluster
-from ddl_lab.virtual import simulate
+from ddl_lab.cluster.model import Cluster
+from ddl_lab.virtual.simulation import simulate
 
 
 @pytest.mark.parametrize("nodes", [0, -1, 2.5, "four", True, 10_000_000, None])

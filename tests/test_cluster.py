@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ddl_lab.cluster import Cluster, geometric
-from ddl_lab.collectives import Work, seconds
+from ddl_lab.cluster.collectives import Work, seconds
+from ddl_lab.cluster.model import Cluster, geometric
 
 
 def test_geometric_speeds_are_the_articles():
@@ -267,6 +267,6 @@ def test_a_table_tells_the_slowest_and_the_fastest_node():
 
 
 def test_measuring_is_known_once_the_package_is_loaded(monkeypatch):
-    monkeypatch.setattr("ddl_lab.cluster.CALIBRATIONS", {})
+    monkeypatch.setattr("ddl_lab.cluster.model.CALIBRATIONS", {})
     with pytest.raises(RuntimeError, match="import ddl_lab before"):
         Cluster.measure()

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ddl_lab.cluster import Cluster
-from ddl_lab.collectives import ALGORITHMS, Work, even_chunks, even_work, rounds, seconds, traffic
+from ddl_lab.cluster.collectives import ALGORITHMS, Work, even_chunks, even_work, rounds, seconds, traffic
+from ddl_lab.cluster.model import Cluster
 from ddl_lab.strategies import collectives as by_hand
-from ddl_lab.virtual import simulate
+from ddl_lab.virtual.simulation import simulate
 
 NAMES = ("all_reduce", "broadcast", "reduce_scatter", "all_gather", "barrier")
 COUNTS = range(1, 18)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab.recorder import COLLECTIVES
+from ddl_lab.history.recorder import COLLECTIVES
 
 ENGINES = {
     "shm": partial(lab.run, transport="shm", progress=False, timeout_s=60),

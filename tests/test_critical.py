@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab.history import History
-from ddl_lab.recorder import Recorder
+from ddl_lab.history.history import History
+from ddl_lab.history.recorder import Recorder
 
 
 def made(*ranks, clock="virtual", ends=None):

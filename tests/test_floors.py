@@ -11,16 +11,12 @@ PACKAGE = Path(__file__).parents[1] / "ddl_lab"
 FLOORS = {
     5: ["widgets", "exercises", "predictions"],
     4: ["plots", "strategies"],
-    3: [
-        "processes", "virtual", "virtual_port", "hub", "network", "calibration", "forecast",
-        "ticker", "learner", "quantities", "interpreter",
-    ],
+    3: ["processes", "virtual", "calibration", "forecast", "ticker", "learner", "quantities", "interpreter"],
     2: [
-        "node", "messages", "arguments", "port", "context", "checks", "collectives", "cluster", "speeds",
-        "meetings", "waits", "recorder", "history", "archive", "capture", "storages", "blame",
-        "spans", "critical", "trace",
+        "node", "messages", "arguments", "port", "context", "checks", "capture", "storages", "blame",
+        "cluster", "history",
     ],
-    1: ["errors", "data", "shared", "shards", "model", "loss", "ranges", "jitter", "tables"],
+    1: ["errors", "data", "shared", "shards", "model", "loss", "ranges", "tables"],
 }  # fmt: skip
 
 

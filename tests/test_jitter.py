@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ddl_lab.jitter import KINDS, factor, uniform
+from ddl_lab.cluster.jitter import KINDS, factor, uniform
 
 
 def test_uniform_numbers_fill_the_open_interval_evenly():

@@ -7,7 +7,7 @@ import torch
 from reading import cells, defined
 
 import ddl_lab as lab
-from ddl_lab import collectives
+from ddl_lab.cluster import collectives
 from ddl_lab.strategies import collectives as package
 
 NAMES = {

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from ddl_lab import collectives
-from ddl_lab.cluster import Cluster
-from ddl_lab.collectives import Work, even_chunks
+from ddl_lab.cluster import collectives
+from ddl_lab.cluster.collectives import Work, even_chunks
+from ddl_lab.cluster.model import Cluster
 from ddl_lab.errors import CollectiveMismatch, WorkerError
-from ddl_lab.virtual import simulate
+from ddl_lab.virtual.simulation import simulate
 
 OPS = {"sum": torch.add, "mean": torch.add, "max": torch.maximum, "min": torch.minimum}
 

@@ -6,9 +6,9 @@ The cluster of these tests: latency 10 s, 1 s for each float32, and seconds of w
 import pytest
 import torch
 
-from ddl_lab.cluster import Cluster
+from ddl_lab.cluster.model import Cluster
 from ddl_lab.errors import WorkerError
-from ddl_lab.virtual import simulate
+from ddl_lab.virtual.simulation import simulate
 
 SLOW = Cluster(latency_s=10.0, bandwidth_bytes_per_s=4.0)
 

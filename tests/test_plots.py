@@ -11,11 +11,11 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from ddl_lab import plots
-from ddl_lab.cluster import Cluster
-from ddl_lab.history import History
+from ddl_lab.cluster.model import Cluster
+from ddl_lab.history.history import History
+from ddl_lab.history.recorder import Recorder
 from ddl_lab.plots.lanes import WORK, lanes_of
-from ddl_lab.recorder import Recorder
-from ddl_lab.virtual import simulate
+from ddl_lab.virtual.simulation import simulate
 
 
 def history(rows=(), spans=(), clock="virtual", nodes=2, **about):

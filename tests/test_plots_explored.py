@@ -7,7 +7,7 @@ from ddl_lab.plots import explored
 from ddl_lab.plots.canvas import COLOURS, Canvas
 from ddl_lab.plots.curves import curve_of
 from ddl_lab.plots.explored import ExploredFigure, Line
-from ddl_lab.virtual import simulate
+from ddl_lab.virtual.simulation import simulate
 
 
 def worker(node, steps=6):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from ddl_lab.cluster import Cluster
-from ddl_lab.history import History
+from ddl_lab.cluster.model import Cluster
+from ddl_lab.history.history import History
+from ddl_lab.history.recorder import Recorder
 from ddl_lab.plots.raster import BEHIND, COLUMNS, LANE, MOST_ROWS, end_of_step, raster
-from ddl_lab.recorder import Recorder
-from ddl_lab.virtual import simulate
+from ddl_lab.virtual.simulation import simulate
 
 COLOURS = np.array([[1, 1, 1, 255], [2, 2, 2, 255], [3, 3, 3, 255]], dtype=np.uint8)
 

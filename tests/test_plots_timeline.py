@@ -11,12 +11,12 @@ from matplotlib.colors import to_hex, to_rgba
 
 import ddl_lab as lab
 from ddl_lab import plots
-from ddl_lab.history import History
+from ddl_lab.history.history import History
+from ddl_lab.history.recorder import Recorder
 from ddl_lab.plots.canvas import Canvas
 from ddl_lab.plots.crowd import shares_over_time
 from ddl_lab.plots.lanes import WORK, lanes_of
 from ddl_lab.plots.window import Window
-from ddl_lab.recorder import Recorder
 
 
 def made(*ranks, clock="virtual", **about):

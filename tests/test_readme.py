@@ -6,15 +6,25 @@ import re
 from pathlib import Path
 from typing import Any
 
+from test_floors import FLOORS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_map_names_every_file_of_the_package_and_no_other() -> None:
+def test_the_rooms_of_the_map_are_those_that_stand_on_each_floor() -> None:
+    named: dict[int, set[str]] = {}
+    for floor, rooms in re.findall(r"^\| (\d) \| ([^|]+) \|", README, re.M):
+        named.setdefault(int(floor), set()).update(re.findall(r"`(\w+)(?:/|\.py)`", rooms))
+    assert named == {floor: set(rooms) for floor, rooms in FLOORS.items()}
+
+
+def test_the_map_of_the_package_names_every_file_and_no_other() -> None:
     package = ROOT / "ddl_lab"
     there = {str(path.relative_to(package)) for path in package.rglob("*.py")}
-    named = set(re.findall(r"^\| \d \| `([\w/]+\.py)` \|", README, re.M))
-    assert named == {path for path in there if not path.endswith("__init__.py")}
+    named = re.findall(r"^\| `([\w/]+\.py)` \|", (ROOT / "docs" / "package.md").read_text(), re.M)
+    assert len(named) == len(set(named))
+    assert set(named) == {path for path in there if not path.endswith("__init__.py")}
 
 
 def test_the_map_marks_the_labs_that_exist() -> None:

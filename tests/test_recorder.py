@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddl_lab.recorder import KINDS, SPAN_DTYPE, Recorder
+from ddl_lab.history.recorder import KINDS, SPAN_DTYPE, Recorder
 
 
 def filled():

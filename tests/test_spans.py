@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab.recorder import KINDS, Recorder
-from ddl_lab.spans import spans_of
+from ddl_lab.history.recorder import KINDS, Recorder
+from ddl_lab.history.spans import spans_of
 
 
 def recorded(*ranks):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ddl_lab.speeds import Geometric, checked_speeds, geometric
+from ddl_lab.cluster.speeds import Geometric, checked_speeds, geometric
 
 
 def test_a_geometric_cluster_slows_down_by_the_same_factor_from_node_to_node():

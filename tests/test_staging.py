@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import ddl_lab as lab
+from ddl_lab.history.recorder import Recorder
 from ddl_lab.node import Node
 from ddl_lab.processes import memory
 from ddl_lab.processes.board import Board, Slot
@@ -14,7 +15,6 @@ from ddl_lab.processes.plan import plan
 from ddl_lab.processes.shm import ShmEndpoint
 from ddl_lab.processes.staging import Staged
 from ddl_lab.processes.wire import Inbox
-from ddl_lab.recorder import Recorder
 
 GPUS = torch.cuda.device_count()
 needs_gpu = pytest.mark.skipif(not GPUS, reason="no GPU is visible on this machine")

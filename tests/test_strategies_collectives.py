@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab import collectives
+from ddl_lab.cluster import collectives
 from ddl_lab.strategies.collectives import (
     gather_and_broadcast,
     naive_broadcast,

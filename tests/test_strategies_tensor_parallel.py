@@ -8,7 +8,7 @@ import torch
 from reading import cells, defined
 
 import ddl_lab as lab
-from ddl_lab import collectives
+from ddl_lab.cluster import collectives
 from ddl_lab.strategies import tensor_parallel as tp
 
 DIGITS = lab.load_digits()

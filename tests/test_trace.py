@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab import archive, trace
-from ddl_lab.history import History
-from ddl_lab.recorder import KINDS, SPAN_DTYPE, Recorder
+from ddl_lab.history import archive, trace
+from ddl_lab.history.history import History
+from ddl_lab.history.recorder import KINDS, SPAN_DTYPE, Recorder
 
 # by phase: the fields an event must have, and may have, with their types
 NUMBER = (int, float)

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab import virtual
-from ddl_lab.cluster import Cluster
+from ddl_lab.cluster.model import Cluster
 from ddl_lab.errors import WorkerError
-from ddl_lab.history import History
-from ddl_lab.virtual import Simulation, simulate
+from ddl_lab.history.history import History
+from ddl_lab.virtual import simulation as virtual
+from ddl_lab.virtual.simulation import Simulation, simulate
 
 
 def work(node, seconds):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ddl_lab.cluster import Cluster
+from ddl_lab.cluster.model import Cluster
 from ddl_lab.errors import DeadlockError
-from ddl_lab.virtual import simulate
+from ddl_lab.virtual.simulation import simulate
 
 SLOW = Cluster(latency_s=10.0, bandwidth_bytes_per_s=4.0)
 

@@ -10,9 +10,9 @@ from fake_page import FakePage, in_a_loop, until
 
 import ddl_lab as lab
 from ddl_lab import widgets
-from ddl_lab.cluster import Cluster, geometric
+from ddl_lab.cluster.model import Cluster, geometric
 from ddl_lab.errors import WorkerError
-from ddl_lab.virtual import Simulation, simulate
+from ddl_lab.virtual.simulation import Simulation, simulate
 from ddl_lab.widgets import explorer as explorers
 from ddl_lab.widgets import page as pages
 from ddl_lab.widgets.board import FAINT, speedup_of

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from fake_page import FakePage, in_a_loop, until
 
-from ddl_lab.cluster import Cluster
+from ddl_lab.cluster.model import Cluster
 from ddl_lab.widgets import page as pages
 from ddl_lab.widgets.explorer import Explorer
 from ddl_lab.widgets.panel import Panel

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from ..cluster import Cluster
-from ..history import History
-from ..virtual import simulate
+from ..cluster.model import Cluster
+from ..history.history import History
+from ..virtual.simulation import simulate
 
 USUAL = Cluster()
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ..cluster import Cluster
-from ..history import History
+from ..cluster.model import Cluster
+from ..history.history import History
 from ..node import Node
-from ..virtual import simulate
+from ..virtual.simulation import simulate
 from .lab_00_epoch import one_epoch
 from .machine import Exercise, Wrong, close, on_nodes, same_traffic
 

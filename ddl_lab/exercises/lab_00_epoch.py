@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..data import Split, load_digits
-from ..history import History
+from ..history.history import History
 from ..loss import bce_with_logits
 from ..model import gradient, make_model, parameters, sgd_step
 from ..node import Node

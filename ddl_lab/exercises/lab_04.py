@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..collectives import even_chunks
+from ..cluster.collectives import even_chunks
 from ..node import Node
 from .lab_04_costs import crossover, link
 from .lab_04_halves import halves

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..cluster import Cluster
+from ..cluster.model import Cluster
 from .machine import Exercise, Wrong
 
 ALPHA_S, BETA_S = 40e-6, 2e-9  # of the ring that is to be recognised: seconds, seconds a byte

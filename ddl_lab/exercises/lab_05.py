@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import DeadlockError
-from ..history import History
+from ..history.history import History
 from ..loss import bce_with_logits
 from ..model import gradient as gradient_of
 from ..model import make_model, parameters, sgd_step

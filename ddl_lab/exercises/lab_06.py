@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..errors import DeadlockError, WorkerError
-from ..history import History
+from ..history.history import History
 from ..loss import bce_with_logits
 from ..model import gradient, make_model, parameters
 from ..node import Node

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..cluster import Cluster
+from ..cluster.model import Cluster
 from .machine import Exercise, Wrong
 
 CLUSTERS = (

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ..cluster import Cluster
+from ..cluster.model import Cluster
 from ..errors import DeadlockError
-from ..history import History
+from ..history.history import History
 from ..node import Node
 from .machine import Exercise, Wrong, on_nodes, same_shape
 from .traffic import check_count

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..history import History
+from ..history.history import History
 from ..node import Node
 from .machine import Wrong, close, same_shape
 

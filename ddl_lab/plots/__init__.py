@@ -4,7 +4,7 @@ Each title says on which clock it was measured. matplotlib is imported by the fi
 before: that takes a second.
 """
 
-from ..history import PLOTTERS
+from ..history.history import PLOTTERS
 from .bars import speedup
 from .costs import costs, fitted
 from .descent import Plane, descent, step_errors

@@ -6,7 +6,7 @@ import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..history import History
+from ..history.history import History
 from .words import CLOCKS, clock_of, joined
 
 if TYPE_CHECKING:

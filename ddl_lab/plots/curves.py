@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..history import History
+from ..history.history import History
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 MOST_POINTS = 500  # of a curve against time: finer than the screen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..history import History
+from ..history.history import History
 from .canvas import COLOURS, INK, Canvas, encoded, style
 from .curves import Curve
 from .lanes import WORK

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..critical import WORK_OF_KIND
-from ..history import History
+from ..history.critical import WORK_OF_KIND
+from ..history.history import History
 from .curves import Array
 
 if TYPE_CHECKING:

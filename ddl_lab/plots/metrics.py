@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..history import History
+from ..history.history import History
 from .curves import Curve, Points, curve_of, metric_names
 from .words import clock_of, described_together, joined
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..critical import critical_parts, work_of
-from ..history import History
-from ..spans import Spans
+from ..history.critical import critical_parts, work_of
+from ..history.history import History
+from ..history.spans import Spans
 from .crowd import PATH_Y
 from .lanes import WORK, Lanes, add_bars
 

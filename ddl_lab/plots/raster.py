@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..critical import WORK, WORK_OF_KIND
-from ..history import History
+from ..history.critical import WORK, WORK_OF_KIND
+from ..history.history import History
 from .curves import Array
 
 MOST_ROWS = 64  # ranks that have a lane; of more, every so many-th

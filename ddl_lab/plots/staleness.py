@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..history import History
+from ..history.history import History
 from .words import clock_of, described, described_together
 
 if TYPE_CHECKING:

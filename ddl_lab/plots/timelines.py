@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..history import History
-from ..spans import Spans, spans_of
+from ..history.history import History
+from ..history.spans import Spans, spans_of
 from .crowd import draw_shares
 from .lanes import MOST_LANES, Lanes, add_legend, draw_lanes, lanes_of
 from .overlays import draw_marks, draw_messages, draw_path, path_in_words, path_of

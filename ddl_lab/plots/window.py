@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..history import History
+from ..history.history import History
 
 FIRST_STEPS = 10
 _UNITS = ((2e-3, 1e6, "microseconds"), (2.0, 1e3, "milliseconds"), (np.inf, 1.0, "seconds"))

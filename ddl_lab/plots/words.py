@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..history import History
+from ..history.history import History
 
 CLOCKS = {"virtual": "virtual clock", "wall": "wall clock", "paced": "paced clock"}
 

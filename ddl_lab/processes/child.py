@@ -19,9 +19,9 @@ import torch.distributed as dist
 from ..capture import freeze_result, thaw
 from ..context import seed_everything
 from ..errors import failure_of
+from ..history.recorder import Recorder
 from ..node import Node
 from ..port import Port
-from ..recorder import Recorder
 from .board import Board, Slot
 from .channel import Channel
 from .diagnosis import UNHEARD

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from ..cluster import Cluster
+from ..cluster.model import Cluster
 from ..errors import DeadlockError, WorkerError, deadlock_error, failed_error, hopeless, shortened
 from .board import BLOCKED, RETURNED, STARTING, Status, doing
 

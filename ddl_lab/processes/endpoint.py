@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 
-from ..cluster import Cluster
-from ..collectives import Work
+from ..cluster.collectives import Work
+from ..cluster.model import Cluster
 from ..port import Collective, Group
 from .board import Board, Slot
 from .mailbox import Mailbox

@@ -203,7 +203,6 @@ def main() -> None:
 
     torch.set_num_threads(1)  # no parallel region, hence no threads, before the forks
     from ..data import load_digits
-    from . import child  # noqa: F401  (loaded here once, not in each worker)
     from .board import MAX_RANKS
     from .resources import allow_files
 

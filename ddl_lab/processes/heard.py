@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from ..errors import Failure, LabError, StoppedRun, worker_error
-from ..recorder import Recorder
+from ..history.recorder import Recorder
 from .diagnosis import death_error
 from .plan import Plan
 

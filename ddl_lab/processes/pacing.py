@@ -12,8 +12,8 @@ import signal
 import threading
 import time
 
-from ..cluster import Cluster
-from ..collectives import Work
+from ..cluster.collectives import Work
+from ..cluster.model import Cluster
 
 _LATE_S = 0.01
 _OVERSLEEP_S = 150e-6  # sleeping wakes up to this late: the rest is waited out awake

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..checks import check_args, check_cluster, check_nodes, check_worker, refuse_inside
-from ..cluster import Cluster
+from ..cluster.model import Cluster
 from .board import MAX_RANKS
 
 TRANSPORTS = ("shm", "gloo", "nccl")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..capture import freeze, thaw_result
-from ..cluster import Cluster
+from ..cluster.model import Cluster
 from ..errors import WorkerError
-from ..history import History
+from ..history.history import History
 from ..ticker import Progress
 from . import torchrun
 from .plan import Plan, is_rank, plan

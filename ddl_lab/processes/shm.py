@@ -17,7 +17,7 @@ import struct
 import torch
 from torch import Tensor
 
-from ..collectives import even_chunks
+from ..cluster.collectives import even_chunks
 from ..port import Collective, Group, reduce_in_rank_order
 from .areas import Area, Outbox, blocks, typed
 from .board import Board, Slot

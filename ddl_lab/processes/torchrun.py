@@ -22,10 +22,10 @@ import torch.distributed as dist
 from ..capture import freeze, freeze_result, thaw, thaw_result
 from ..context import seed_everything
 from ..errors import failure_of, worker_error
-from ..history import History
+from ..history.history import History
+from ..history.recorder import Recorder
 from ..node import Node
 from ..port import Port
-from ..recorder import Recorder
 from .board import Board, Slot
 from .gloo import GlooEndpoint
 from .pacing import die_in_time

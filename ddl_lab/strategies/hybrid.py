@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..collectives import even_chunks
+from ..cluster.collectives import even_chunks
 from ..node import Node
 from ..shards import Place, Samples, batches
 from .tensor_parallel import Block, Tape, backward, descend, forward, loss_gradient, split

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..cluster import Cluster
-from ..collectives import even_work
+from ..cluster.collectives import even_work
+from ..cluster.model import Cluster
 from ..node import Node
 from .hybrid import Shape, check_shape, make_mesh
 

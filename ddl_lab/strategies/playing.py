@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..history import History
+from ..history.history import History
 from .schedules import Schedule, ScheduleError, Step
 
 Message = tuple[str, int, int]  # "x" or "g", the stage that it is for, micro-batch

@@ -25,7 +25,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from ..collectives import even_chunks
+from ..cluster.collectives import even_chunks
 from ..loss import bce_with_logits
 from ..node import Node
 from ..shards import Place, Samples, batches

@@ -6,13 +6,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from ..cluster import Cluster
-from ..history import History
+from ..cluster.model import Cluster
+from ..history.history import History
+from ..history.recorder import KINDS
 from ..plots.curves import Curve
 from ..plots.explored import COLOURS, ExploredFigure, Line
 from ..plots.metrics import BAND
 from ..plots.words import clock_of, described
-from ..recorder import KINDS
 from .page import Page
 from .settings import Setting, counted
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from ..cluster import Cluster
-from ..history import History
+from ..cluster.model import Cluster
+from ..history.history import History
 from ..plots.curves import curve_of
 from ..plots.metrics import known_curve
-from ..virtual import Simulation
+from ..virtual.simulation import Simulation
 from .board import Board, speedup_of, summary
 from .lock import Lock, Prediction
 from .newest import Newest, in_words

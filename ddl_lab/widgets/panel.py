@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..checks import check_cluster, check_nodes
-from ..cluster import Cluster
-from ..virtual import MOST_NODES
+from ..cluster.model import Cluster
+from ..virtual.simulation import MOST_NODES
 from .controls import Control, Slider, Stops, check_controls
 from .settings import Arguments, Setting, Worker, with_cluster
 

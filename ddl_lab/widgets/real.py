@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from ..errors import LabError, StoppedRun
-from ..history import History
+from ..history.history import History
 from ..plots.curves import curve_of
 from ..plots.explored import Line
 from ..plots.words import described

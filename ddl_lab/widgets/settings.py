@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..checks import check_args, check_worker
-from ..cluster import Cluster, Geometric
+from ..cluster.model import Cluster, Geometric
 
 Worker = Callable[..., Any]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ..ranges import check_by_rank, check_choice, check_count, check_number, check_ranks
+from ..tables import html_table, in_words
 from . import collectives, jitter
 from .collectives import Cost, Work
-from .ranges import check_by_rank, check_choice, check_count, check_number, check_ranks
 from .speeds import Geometric, checked_speeds, geometric
-from .tables import html_table, in_words
 
 __all__ = ["Cluster", "Geometric", "geometric"]
 

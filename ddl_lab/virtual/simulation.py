@@ -18,13 +18,13 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from .capture import freeze
-from .checks import SIMULATING, check_args, check_cluster, check_nodes, check_worker, refuse_inside
-from .cluster import Cluster
-from .history import History
+from ..capture import freeze
+from ..checks import SIMULATING, check_args, check_cluster, check_nodes, check_worker, refuse_inside
+from ..cluster.model import Cluster
+from ..history.history import History
+from ..ranges import check_count
+from ..ticker import Progress
 from .hub import Hub
-from .ranges import check_count
-from .ticker import Progress
 
 MOST_NODES = 100_000
 MAX_EVENTS = 5_000_000  # a minute or two; 1,024 nodes x 100 steps take a twentieth of it

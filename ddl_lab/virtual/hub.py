@@ -17,18 +17,18 @@ from typing import Any, NoReturn
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from .capture import freeze_result, is_plain, thaw, thaw_result
-from .cluster import Cluster
-from .collectives import Work
-from .context import NodeContext
-from .errors import LabError, failed_error, failure_of, mismatch_error, worker_error
-from .history import History
+from ..capture import freeze_result, is_plain, thaw, thaw_result
+from ..cluster.collectives import Work
+from ..cluster.model import Cluster
+from ..context import NodeContext
+from ..errors import LabError, failed_error, failure_of, mismatch_error, worker_error
+from ..history.history import History
+from ..history.recorder import Recorder
+from ..node import Node
+from ..port import Collective, Group, Ticket
 from .meetings import Meeting
 from .network import END, WAKE, Events, Network
-from .node import Node
-from .port import Collective, Group, Ticket
-from .recorder import Recorder
-from .virtual_port import VirtualPort
+from .port import VirtualPort
 from .waits import Waits
 
 _unwilling: list[Any] = []  # greenlets that nothing ends: freeing them would try it again

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .context import NodeContext
+from ..context import NodeContext
+from ..port import Collective, Group, Ticket
 from .network import POLL
-from .port import Collective, Group, Ticket
 
 if TYPE_CHECKING:
     from .hub import Hub

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .ranges import check_number
+from ..ranges import check_number
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .errors import DeadlockError, Wait, deadlock_error, hopeless
+from ..errors import DeadlockError, Wait, deadlock_error, hopeless
+from ..port import Ticket
 from .meetings import Meeting
-from .port import Ticket
 
 
 class Waits:

@@ -1,0 +1,1 @@
+"""A cluster as a cost model: what computing and messages take."""

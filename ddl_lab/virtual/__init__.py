@@ -1,0 +1,1 @@
+"""``simulate``: every node a greenlet in this process, on a virtual clock."""
