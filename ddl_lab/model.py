@@ -13,6 +13,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from .buffers import joined
 from .shards import Samples
 
 INPUTS = 784  # 28 * 28 pixels
@@ -103,7 +104,7 @@ def _tie(leaves: Sequence[nn.Parameter]) -> torch.Tensor:
             "try model.float().to(device)"
         )
     with torch.no_grad():
-        flat = torch.cat([leaf.reshape(-1) for leaf in leaves])
+        flat = joined([leaf.reshape(-1) for leaf in leaves])
     for leaf, part in zip(leaves, torch.split(flat, [leaf.numel() for leaf in leaves]), strict=True):
         leaf.data = part.view(leaf.shape)
     return flat
@@ -131,7 +132,7 @@ def gradient(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
     if all(part is None for part in found):
         raise ValueError("gradient: the loss depends on no parameter of this model: another model's?")
     parts = dict(zip(map(id, asked), found, strict=True))
-    return torch.cat([_flattened(parts.get(id(leaf)), leaf) for leaf in leaves])
+    return joined([_flattened(parts.get(id(leaf)), leaf) for leaf in leaves])
 
 
 def _flattened(part: torch.Tensor | None, leaf: nn.Parameter) -> torch.Tensor:

@@ -1,13 +1,18 @@
 """What tests of the classroom are run with: its environment, its page, the lab that learners work through."""
 
 import functools
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from tools.make_classroom import Unavailable, make
+from tests.test_environment import lock_pins
+from tools.make_classroom import LOCKS, Failed, Unavailable, make
 
 ROOT = Path(__file__).parents[1]
 LAB = "00_start_here.ipynb"
@@ -27,16 +32,32 @@ def tried(action, *where):
 def made():
     """The classroom's environment, or why it can't be made: tried once."""
     try:
-        return make()
+        return make(os.environ.get("TORCH_INDEX", ""))
     except Unavailable as missing:
         return missing
 
 
+@functools.cache
+def pip_works():
+    """Whether pip reaches an index here: it gets one small package of the lock."""
+    package = f"packaging=={lock_pins(LOCKS[0].read_text())['packaging']}"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([*pip, "--dest", folder, package], capture_output=True, timeout=300)
+    return done.returncode == 0
+
+
 def environment():
-    """The classroom's environment, made if it isn't there; the test skips where it can't be made."""
-    if isinstance(made(), Unavailable):
-        pytest.skip(f"no .venv-classroom: {made()}")
-    return made()
+    """The classroom's environment, made if it isn't there.
+
+    Where something that it takes is missing, npm or a network, the test skips. Where nothing is, it fails.
+    """
+    missing = made()
+    if isinstance(missing, Failed) and pip_works():
+        pytest.fail(f"pip works here, but .venv-classroom could not be made: {missing}")
+    if isinstance(missing, Unavailable):
+        pytest.skip(f"no .venv-classroom: {missing}")
+    return missing
 
 
 def told(beginning):

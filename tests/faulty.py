@@ -91,8 +91,18 @@ def end_by_time(run):
 
 def descendants(pid):
     with contextlib.suppress(psutil.NoSuchProcess):
-        return [p.pid for p in psutil.Process(pid).children(recursive=True) if p.pid != SERVER.pid]
+        servers = (SERVER.pid, SERVER.guardian)
+        return [p.pid for p in psutil.Process(pid).children(recursive=True) if p.pid not in servers]
     return []
+
+
+def alive(pids):
+    """Those that run; a killed process whose parent has not looked yet does not."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [pid] if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE else []
+    return found
 
 
 # what workers do

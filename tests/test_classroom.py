@@ -11,9 +11,20 @@ import psutil
 import pytest
 from packaging.requirements import Requirement
 
+from tests import classroom
 from tests.classroom import environment
 from tests.test_environment import lock_pins
-from tools.make_classroom import LOCKS, PROXY, READY, Unavailable, call, install, open_to_all, shared_python
+from tools.make_classroom import (
+    LOCKS,
+    PROXY,
+    READY,
+    Failed,
+    Unavailable,
+    call,
+    install,
+    open_to_all,
+    shared_python,
+)
 from tools.make_lock import wanted
 from tools.measure_learner import Cost, report, written_bytes
 
@@ -79,8 +90,33 @@ def test_without_npm_it_says_how_to_get_it_and_leaves_what_stands(monkeypatch):
 
 
 def test_a_step_that_fails_makes_the_environment_unavailable():
-    with pytest.raises(Unavailable, match="false failed"):
+    with pytest.raises(Failed, match="false failed"):
         call("false")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "pip", "end"),
+    [
+        (Failed("pip failed"), True, pytest.fail.Exception),
+        (Failed("pip failed"), False, pytest.skip.Exception),
+        (Unavailable("npm isn't installed"), True, pytest.skip.Exception),
+    ],
+)
+def test_a_set_up_that_fails_where_pip_works_fails_the_tests_and_does_not_skip_them(
+    monkeypatch, outcome, pip, end
+):
+    monkeypatch.setattr(classroom, "made", lambda: outcome)
+    monkeypatch.setattr(classroom, "pip_works", lambda: pip)
+    with pytest.raises(end, match=str(outcome)):
+        environment()
+
+
+def test_pip_that_reaches_no_index_does_not_work(monkeypatch):
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    assert not classroom.pip_works.__wrapped__()
 
 
 def test_the_formula_is_files_once_and_the_rest_for_each_learner():

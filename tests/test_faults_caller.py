@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -76,7 +77,7 @@ def stopped_rank(node):
 def test_stop_while_the_fork_server_loads(interrupted, transport):
     SERVER.close()
     interrupted([lambda run: SERVER.pid is not None], stopped_rank, 2, transport)
-    assert SERVER.pid is not None and not SERVER._ready, "it did not wait for torch"
+    assert SERVER.pid is not None and SERVER._server is None, "it did not wait for torch"
 
 
 def test_stop_while_ranks_load(interrupted, transport, tmp_path):
@@ -183,7 +184,8 @@ def test_a_killed_caller_leaves_nothing(state, transport, tmp_path):
         pids = [int(pid) for pid in caller.stdout.readline().split()]
         pids += [int(path.name.partition("-")[2]) for path in folder.glob("fork-*")]
         assert len(pids) == (3 if state == "loading" else 5), "server, workers, and what they forked"
-        assert all(psutil.pid_exists(pid) for pid in pids) and len(list(temporary.iterdir())) == 1
+        assert all(psutil.pid_exists(pid) for pid in pids)
+        assert len(list(temporary.iterdir())) == (sys.platform != "linux")
         caller.kill()
     wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "a process stays")
     wait_until(lambda: not list(temporary.iterdir()), "a file stays")
@@ -214,15 +216,15 @@ def test_no_descriptor_left_at_any_point_of_the_start(transport, monkeypatch):
         if outcomes[-1] == [None, None]:
             break
     assert outcomes[-1] == [None, None] and len(outcomes) > 5
-    assert all("Too many open files" in told for told in outcomes[:-1]), outcomes
+    assert all(re.search(r"Too many open files.*ulimit -n", told) for told in outcomes[:-1]), outcomes
 
 
 @linux
 def test_a_fork_server_without_descriptors_says_so_and_serves_on(transport):
     server = SERVER.pid
     limit = resource.prlimit(server, resource.RLIMIT_NOFILE)
-    for free in (0, 1, 2, 5):
-        told = r"may open no more files\. Try fewer" + "|the fork server ended" * (free == 0)
+    told = r"too few file descriptors left: .*limit is \d+ .* needs 10 .*Try fewer nodes, or .*\(ulimit -n"
+    for free in (0, 1, 2, 5, 9):
         resource.prlimit(server, resource.RLIMIT_NOFILE, (limit_with(server, free), limit[1]))
         try:
             with pytest.raises(lab.LabError, match=told):

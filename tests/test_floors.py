@@ -16,7 +16,7 @@ FLOORS = {
         "node", "messages", "arguments", "port", "context", "checks", "capture", "storages", "blame",
         "cluster", "history",
     ],
-    1: ["errors", "data", "shared", "shards", "model", "loss", "ranges", "tables"],
+    1: ["errors", "data", "shared", "buffers", "shards", "model", "loss", "ranges", "tables"],
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +17,18 @@ import pytest
 import websocket
 
 from tests.classroom import LAB, ROOT, TRY, cells_of, environment, printed, told
-from tests.hub_client import Hub, Kernel, Learner, channels, eventually, http, port_of, processes, users
+from tests.hub_client import (
+    PATIENCE_S,
+    Hub,
+    Kernel,
+    Learner,
+    channels,
+    eventually,
+    http,
+    port_of,
+    processes,
+    users,
+)
 
 pytestmark = pytest.mark.skipif(
     os.name != "posix" or os.geteuid() != 0 or shutil.which("useradd") is None,
@@ -40,7 +52,7 @@ def hub(names, tmp_path_factory):
         yield hub
     finally:
         hub.close()
-    eventually("no process of a learner outlives the Hub", 15, lambda: not processes(*names))
+    eventually("no process of a learner outlives the Hub", PATIENCE_S, lambda: not processes(*names))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +82,7 @@ def kernels(learners):
 
 
 def test_two_learners_run_lab_00_at_the_same_time(learners):
-    together = threading.Barrier(2, timeout=120)
+    together = threading.Barrier(2, timeout=PATIENCE_S)
 
     def work_through(learner):
         kernel, compared = Kernel(learner), 0
@@ -181,15 +193,24 @@ def test_the_operating_system_keeps_the_limits(kernels):
 
 
 def test_an_idle_kernel_ends_and_a_long_silent_run_does_not(everybody):
-    learner = everybody[2]
-    idle, busy = Kernel(learner), Kernel(learner)
-    busy.run("import time, ddl_lab as lab")
+    learner, idle_s = everybody[2], 3
+    go_on = Path(pwd.getpwnam(learner.name).pw_dir, "go on")
+    busy = Kernel(learner)
+    busy.run(f"""
+import os, time, ddl_lab as lab
+def silent(node):
+    while not os.path.exists({str(go_on)!r}):
+        time.sleep(0.01)
+""")
+    asked, began = busy.send("lab.run(silent, 2, progress=False)"), time.monotonic()
+    idle = Kernel(learner)
     idle.run("pass")
-    asked = busy.send("lab.run(lambda node: time.sleep(8), 2, progress=False)")
-    eventually("the idle kernel ended", 8, lambda: learner.kernels() == {busy.id})
+    eventually("the idle kernel ended", PATIENCE_S, lambda: learner.kernels() == {busy.id})
+    eventually("time passed", 3 * idle_s, lambda: time.monotonic() > began + 2 * idle_s + 1)
+    assert learner.kernels() == {busy.id}, "it has run for more than twice as long as a kernel may be idle"
+    go_on.touch()
     busy.wait_for(asked)
-    assert learner.kernels() == {busy.id}, "it ran for more than twice as long as a kernel may be idle"
-    eventually("the other one was idle then, and ended too", 8, lambda: learner.kernels() == set())
+    eventually("that one was idle then, and ended too", PATIENCE_S, lambda: learner.kernels() == set())
 
 
 def test_learners_are_spread_over_the_gpus_by_advice(learners, kernels):

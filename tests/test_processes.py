@@ -440,9 +440,10 @@ def test_a_second_user_can_neither_open_a_runs_memory_nor_its_folder():
     """Everything of a run is anonymous or in a folder of mode 0700: another user finds no way in."""
     run = lab.start(forever, 2, transport="gloo", progress=False)
     wait_until(lambda: len(run.history.metrics) > 3)
-    folder = run._supervisor._resources.folder
-    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
-    paths = [os.path.join(folder, "store")]
+    folder, paths = run._supervisor._resources.folder, []
+    if folder:  # where the system has no files without a name
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+        paths = [os.path.join(folder, "store")]
     for pid in run.pids:
         paths += [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")] + [f"/proc/{pid}/mem"]
     intruder = os.fork()

@@ -52,7 +52,7 @@ def test_a_user_who_may_start_no_more_processes_is_told_at_once(seen, name):
 
 
 def test_nothing_of_a_run_has_a_name_that_others_can_open(seen):
-    assert [len(names) for names in seen["all", "temporary"]] == [1, 1], "a folder for each run over gloo"
+    assert [len(names) for names in seen["all", "temporary"]] == [0, 1], "a folder where it must be"
     assert seen["all", "modes"] == ["0o700"]
     assert seen["intruder", "opened"] == []
     assert seen["intruder", "secrets"] == [], "a command line is everybody's to read"
@@ -171,11 +171,12 @@ def read_all(sock):
 def test_a_folder_that_somebody_made_before_is_never_used(monkeypatch, tmp_path):
     """Names in /tmp are tried until one is new: a folder or link of another user is left alone."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    names = iter(["theirs", "link", "ours"])
+    names = iter(["memory", "payload", "store", "theirs", "link", "ours"])
     monkeypatch.setattr(tempfile, "_get_candidate_names", lambda: names)
     theirs, target = tmp_path / "ddl_lab_theirs", tmp_path / "target"
     theirs.mkdir(mode=0o777), target.mkdir()
     (tmp_path / "ddl_lab_link").symlink_to(target)
+    monkeypatch.delattr(os, "memfd_create", raising=False)
     resources = Resources(1, "gloo", b"")
     assert resources.folder == str(tmp_path / "ddl_lab_ours")
     assert stat.S_IMODE(os.stat(resources.folder).st_mode) == 0o700

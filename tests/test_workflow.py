@@ -32,6 +32,7 @@ def test_it_runs_on_linux_and_macos_with_the_oldest_python_that_the_course_allow
 
 
 def test_a_fork_may_name_an_index_of_small_torch_builds(job):
-    (setup,) = (step for step in job["steps"] if step.get("run") == "make setup")
-    assert "vars.TORCH_INDEX" in setup["env"]["TORCH_INDEX"]
+    steps = [step for step in job["steps"] if "run" in step]
+    assert [step["run"] for step in steps] == ["make setup", "make test"], "both install torch"
+    assert all("vars.TORCH_INDEX" in step["env"]["TORCH_INDEX"] for step in steps)
     assert "TORCH_INDEX ?=" in (ROOT / "Makefile").read_text()

@@ -33,6 +33,10 @@ class Unavailable(RuntimeError):
     """The environment can't be made here; the message says what is missing."""
 
 
+class Failed(Unavailable):
+    """All that it takes is here, and a step of making it failed all the same."""
+
+
 def open_to_all(path: Path) -> bool:
     """Whether any user may read ``path`` and enter all folders on the way to it."""
     real = path.resolve()
@@ -75,10 +79,10 @@ def is_ready() -> bool:
 
 
 def call(*command: str | Path, cwd: Path = ROOT) -> None:
-    """Run a command that all users may read the results of; raises ``Unavailable`` if it fails."""
+    """Run a command that all users may read the results of; raises ``Failed`` if it fails."""
     done = subprocess.run(command, cwd=cwd, umask=0o022, stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise Unavailable(f"{Path(command[0]).name} failed: its message is above")
+        raise Failed(f"{Path(command[0]).name} failed: its message is above")
 
 
 def install(torch_index: str) -> None:

@@ -1,12 +1,18 @@
-"""Room in shared memory: for messages that wait to be fetched, and for the blocks of collectives."""
+"""Room in shared memory: for messages that wait, for the blocks of collectives, for a rank's own tensors."""
 
 from __future__ import annotations
 
+import ctypes
+import weakref
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+SMALL = 2**14  # bytes: below, a copy more costs less than a meeting more
+_MOST_BYTES = 2**22  # of one tensor in an arena
 _MOST_VIEWS = 64
 
 
@@ -40,8 +46,8 @@ class Outbox:
 class Area:
     """One group's shared areas as seen from this rank, by the member's rank in the group."""
 
-    def __init__(self, slots: list[list[Tensor]], results: list[Tensor]) -> None:
-        self._slots, self.results = slots, results
+    def __init__(self, slots: list[list[Tensor]], places: list[list[ctypes.c_uint64]]) -> None:
+        self._slots, self._places = slots, places
         self._turn = 0
         self._views: dict[tuple[int, torch.dtype, int], list[Tensor]] = {}
 
@@ -55,6 +61,64 @@ class Area:
                 self._views.clear()
             views = self._views[key] = [typed(slot, like, count) for slot in self._slots[self._turn]]
         return list(views)
+
+    @property
+    def places(self) -> list[ctypes.c_uint64]:
+        """Where each member's input for this block lies if not in its slot, else 0."""
+        return self._places[self._turn]
+
+
+class _Lease(weakref.ref[Any]):
+    """That a piece of the arena is in use."""
+
+    __slots__ = ("offset", "size")
+    offset: int
+    size: int
+
+
+class Arena:
+    """Tensors of this rank's worker in memory that all ranks reach.
+
+    A piece is used again for a tensor of its size once the last one has died that looks at it, view or not.
+    """
+
+    def __init__(self, address: int, start: int, size: int) -> None:
+        self._address, self._start, self._end = address, start, start + size
+        self._unused = start  # from here on nothing was ever made
+        self._free: dict[int, list[int]] = defaultdict(list)  # by size
+        self._leases: dict[int, _Lease] = {}
+
+    def empty(self, count: int) -> Tensor | None:
+        """A new float32 (count,) tensor, or None where a shared one is not worth it or has no room."""
+        size = 4 * count
+        offset = self._piece(size) if SMALL < size <= _MOST_BYTES else None
+        if offset is None:
+            return None
+        block = (ctypes.c_char * size).from_address(self._address + offset)
+        self._leases[offset] = lease = _Lease(block, self._give)
+        lease.offset, lease.size = offset, size
+        return torch.frombuffer(
+            block, dtype=torch.float32
+        )  # its storage, which all views share, holds the block
+
+    def _piece(self, size: int) -> int | None:
+        free = self._free[size]
+        if free:
+            return free.pop()
+        offset, self._unused = self._unused, self._unused + -(-size // 64) * 64
+        if self._unused <= self._end:
+            return offset
+        self._unused = offset
+        return None
+
+    def _give(self, lease: _Lease) -> None:
+        """May be called between any two steps of the above: the collector does not ask."""
+        self._free[lease.size].append(lease.offset)
+
+    def place(self, tensor: Tensor) -> int:
+        """Where in the shared memory ``tensor`` begins; 0 where it lies elsewhere."""
+        offset = tensor.data_ptr() - self._address
+        return offset if self._start <= offset < self._end else 0
 
 
 def blocks(flat: Tensor, most: int) -> Sequence[Tensor]:

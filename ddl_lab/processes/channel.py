@@ -12,7 +12,10 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+# the fork server's numbers: once its process id, then for each launch 0, or its limit of files if too low
+REPLY = struct.Struct("<q")
 _LENGTH = struct.Struct("<Q")
+_FDS_A_MESSAGE = 200  # the kernel passes at most 253 at a time
 
 
 class Channel:
@@ -80,3 +83,23 @@ class Channel:
     def close(self) -> None:
         """Close this end; the other reads None."""
         self.sock.close()
+
+
+def receive_fds(sock: socket.socket, count: int) -> list[int]:
+    """``count`` file descriptors that the other end sent, in batches of ``_FDS_A_MESSAGE``.
+
+    Fewer where this process may open no more: the kernel drops the rest.
+    """
+    fds: list[int] = []
+    for _ in range(0, count, _FDS_A_MESSAGE):
+        data, some, _, _ = socket.recv_fds(sock, 1, _FDS_A_MESSAGE)
+        if not data:
+            raise ConnectionResetError("the caller ended while it asked for a run")
+        fds += some
+    return fds
+
+
+def send_fds(sock: socket.socket, fds: list[int]) -> None:
+    """The other half of ``receive_fds``."""
+    for i in range(0, len(fds), _FDS_A_MESSAGE):
+        socket.send_fds(sock, [b"f"], fds[i : i + _FDS_A_MESSAGE])

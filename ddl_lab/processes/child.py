@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
+import functools
 import mmap
 import os
-import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from ..buffers import supply
 from ..capture import freeze_result, thaw
 from ..context import seed_everything
 from ..errors import failure_of
@@ -24,10 +25,12 @@ from ..node import Node
 from ..port import Port
 from .board import Board, Slot
 from .channel import Channel
+from .client import SERVER
 from .diagnosis import UNHEARD
 from .endpoint import Endpoint
 from .gloo import GlooEndpoint
-from .memory import attach
+from .guardian import adopt_orphans, die_with
+from .memory import attach, path_of
 from .output import redirect
 from .pacing import die_in_time
 from .plan import Plan
@@ -36,7 +39,6 @@ from .staging import place
 from .wire import Inbox, bar
 
 _FLUSH_S = 0.1  # records reach the caller at most this late; more often would take the workers time
-_PR_SET_PDEATHSIG = 1
 
 
 class StreamingRecorder(Recorder):
@@ -72,15 +74,18 @@ class StreamingRecorder(Recorder):
 def main(rank: int, spec: dict[str, Any], fds: list[int], server: int) -> None:
     """Run one rank, forked by the process ``server``; never returns."""
     nodes = spec["nodes"]
-    memory_fd, payload_fd = fds[:2]
-    inboxes = fds[2 : 2 + 2 * nodes]  # reading and writing end of each rank's pipe
-    controls = fds[2 + 2 * nodes :]
+    memory_fd, payload_fd, store_fd = fds[:3]
+    inboxes = fds[3 : 3 + 2 * nodes]  # reading and writing end of each rank's pipe
+    controls = fds[3 + 2 * nodes :]
     for other in range(nodes):
         if other != rank:
             os.close(controls[other])
             os.close(inboxes[2 * other])
     channel = Channel(socket.socket(fileno=controls[rank]))
-    _die_with_the_server(server)
+    die_with(server)
+    adopt_orphans()
+    SERVER.eager = False  # load_digits would start one more for each rank
+    store = functools.partial(_store, spec["folder"], store_fd, nodes)
     streams = redirect(channel)
     recorder = StreamingRecorder(channel)
     started, returned = threading.Event(), threading.Event()
@@ -91,15 +96,13 @@ def main(rank: int, spec: dict[str, Any], fds: list[int], server: int) -> None:
         inbox = Inbox(inboxes[2 * rank], inboxes[1::2], spec["spin"])
         _keep_forks_out(channel, inbox)
         slot.ready()
-        endpoint = _endpoint(spec, rank, inbox, slot, board, memory)
+        endpoint = _endpoint(spec["plan"], rank, inbox, slot, board, memory, store)
         _listen(channel, recorder, endpoint, started)
         channel.send("ready")
         started.wait()
         slot.running()
         die_in_time(endpoint.pacer, endpoint.origin, returned)
-        outcome = _work(
-            worker, args, endpoint, place(endpoint, spec["plan"], rank, lambda: _store(spec)), recorder
-        )
+        outcome = _work(worker, args, endpoint, place(endpoint, spec["plan"], rank, store), recorder)
     except BaseException as error:  # whatever it is, the caller must hear of it
         outcome = ("failed", failure_of(error), time.monotonic())
     if os.getppid() != server:  # a process that the worker has forked and let run on
@@ -110,14 +113,6 @@ def main(rank: int, spec: dict[str, Any], fds: list[int], server: int) -> None:
     recorder.flush()
     channel.send(*outcome)
     threading.Event().wait()  # the caller ends the process when all ranks are done
-
-
-def _die_with_the_server(server: int) -> None:
-    """Linux ends this process with its parent, whatever it is doing; elsewhere the listener must see it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != server:  # it has ended before the line above
-        os._exit(0)
 
 
 def _keep_forks_out(channel: Channel, inbox: Inbox) -> None:
@@ -146,21 +141,28 @@ def _prepare(spec: dict[str, Any], payload_fd: int, rank: int) -> tuple[Any, tup
 
 
 def _endpoint(
-    spec: dict[str, Any], rank: int, inbox: Inbox, slot: Slot, board: Board, memory: torch.Tensor
+    plan: Plan,
+    rank: int,
+    inbox: Inbox,
+    slot: Slot,
+    board: Board,
+    memory: torch.Tensor,
+    store: Callable[[], dist.Store],
 ) -> Endpoint:
-    plan: Plan = spec["plan"]
     endpoint: Endpoint
     if plan.transport == "gloo":
-        endpoint = GlooEndpoint(rank, plan.nodes, inbox, slot, board, _store(spec))
+        endpoint = GlooEndpoint(rank, plan.nodes, inbox, slot, board, store())
     else:
         endpoint = ShmEndpoint(rank, plan.nodes, inbox, slot, board, memory)
+        supply(endpoint.arena.empty)
     if plan.cluster is not None:
         endpoint.pace(plan.cluster)
     return endpoint
 
 
-def _store(spec: dict[str, Any]) -> dist.Store:
-    store = dist.FileStore(os.path.join(spec["folder"], "store"), spec["nodes"])
+def _store(folder: str | None, fd: int, nodes: int) -> dist.Store:
+    """Where the ranks find each other: a file without a name, or one in the run's private folder."""
+    store = dist.FileStore(os.path.join(folder, "store") if folder else path_of(fd), nodes)
     store.set_timeout(timedelta(days=1))  # a rank that does not come is the supervisor's to find
     return store
 

@@ -1,14 +1,16 @@
 """The fork server: a process that has torch loaded and forks workers in milliseconds.
 
 It runs no user code and no torch operation, so that its children start clean; it never touches
-``__main__``. It is its own session: a Ctrl-C meant for the kernel does not reach it. It ends when its
-caller ends, and a run's workers end when the run's socket closes.
+``__main__``. It is of a session of its own: a Ctrl-C meant for the kernel does not reach it. It ends when
+its caller ends, and a run's workers end when the run's socket closes. What it leaves is its guardian's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -17,41 +19,22 @@ import sys
 import traceback
 from typing import Any
 
-from .channel import Channel
-
-FDS_A_MESSAGE = 200  # the kernel passes at most 253 at a time
-
-
-def receive_fds(sock: socket.socket, count: int) -> list[int]:
-    """``count`` file descriptors that the other end sent, in batches of ``FDS_A_MESSAGE``.
-
-    Fewer where this process may open no more: the kernel drops the rest.
-    """
-    fds: list[int] = []
-    for _ in range(0, count, FDS_A_MESSAGE):
-        data, some, _, _ = socket.recv_fds(sock, 1, FDS_A_MESSAGE)
-        if not data:
-            raise ConnectionResetError("the caller ended while it asked for a run")
-        fds += some
-    return fds
-
-
-def send_fds(sock: socket.socket, fds: list[int]) -> None:
-    """The other half of ``receive_fds``."""
-    for i in range(0, len(fds), FDS_A_MESSAGE):
-        socket.send_fds(sock, [b"f"], fds[i : i + FDS_A_MESSAGE])
+from .channel import REPLY, Channel, receive_fds
+from .guardian import adopt_orphans, end_children, guard
 
 
 class Server:
     """Serves launch requests on one socket until it closes."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, notes: int) -> None:
         self.requests = Channel(sock)
+        self.notes = notes  # what is written here the guardian removes in the end
         self.folders: dict[Channel, str] = {}  # a run's private folder, gone with the run
         self.selector = selectors.DefaultSelector()
         self.selector.register(sock, selectors.EVENT_READ, self._request)
         self.children: dict[int, tuple[Channel, int]] = {}  # pid -> (the run's channel, rank)
         self.ended: set[int] = set()  # those that the caller has told us to end
+        self.leaving = False
         self._watch_children()
 
     def _watch_children(self) -> None:
@@ -61,42 +44,50 @@ class Server:
         self._wakeup = write
         signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._leave)
         self._bell = read
         self.selector.register(read, selectors.EVENT_READ, self._on_bell)
 
-    def serve(self) -> None:
-        """Run until the caller is gone, then end all workers."""
-        while True:
-            for key, _ in self.selector.select():
-                if key.data() == "closed":
-                    for run in {run for run, _ in self.children.values()}:
-                        self._end(run)
-                    return
+    def _leave(self, *_: Any) -> None:
+        self.leaving = True
 
-    def _request(self) -> str | None:
+    def serve(self) -> None:
+        """Run until the caller or the guardian is gone, then end all workers."""
+        while not self.leaving:
+            for key, _ in self.selector.select():
+                key.data()
+        for run in {run for run, _ in self.children.values()}:
+            self._end(run)
+
+    def _request(self) -> None:
         launch = self.requests.receive()
         if launch is None:
-            return "closed"
+            self._leave()
+            return
         (spec,) = launch
         fds = receive_fds(self.requests.sock, spec["fds"])
+        enough = len(fds) == spec["fds"]
         with contextlib.suppress(OSError):  # the caller is gone: the next look at its socket shows it
-            self.requests.sock.sendall(b"k")
-        if not fds:
-            return None  # nobody to tell: the caller sees that its end of the run is closed
+            self._reply(0 if enough else resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        if enough:
+            self._start(spec, fds)
+        else:
+            _close(fds)
+
+    def _reply(self, number: int) -> None:
+        self.requests.sock.sendall(REPLY.pack(number))
+
+    def _start(self, spec: dict[str, Any], fds: list[int]) -> None:
         run = Channel(socket.socket(fileno=fds[0]))
         if spec["folder"]:
             self.folders[run] = spec["folder"]
+            with contextlib.suppress(OSError):  # the guardian is gone: the folder goes with the run alone
+                os.write(self.notes, os.fsencode(spec["folder"]) + b"\0")
         try:
-            if len(fds) < spec["fds"]:
-                self._tell(run, "refused", "the fork server may open no more files")
-                self._tell(run, "pids", [])
-            else:
-                self._fork(spec, run, fds[1:])
+            self._fork(spec, run, fds[1:])
         finally:
-            for fd in fds[1:]:
-                os.close(fd)
+            _close(fds[1:])
         self.selector.register(run.sock, selectors.EVENT_READ, lambda: self._order(run))
-        return None
 
     def _fork(self, spec: dict[str, Any], run: Channel, fds: list[int]) -> None:
         """Fork the workers of ``run``, each the leader of a process group of its own."""
@@ -129,7 +120,9 @@ class Server:
         try:
             os.setpgid(0, 0)  # what it forks is in its group, and ends with it
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            os.close(self.notes)
             self._wakeup.close()
             self.selector.close()
             self.requests.close()
@@ -179,39 +172,58 @@ class Server:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 self._bury(pid, status)
+        end_children(but=self.children)  # an orphan that had no time to become ours before
 
     def _bury(self, pid: int, status: int) -> None:
-        """Tell the caller of a worker's end, by itself or as ordered; end what it has forked."""
+        """Tell the caller of a worker's end, by itself or as ordered, once what it has forked has ended."""
         _kill_group(pid)
         run, rank = self.children.pop(pid)
+        end_children(but=self.children)  # a child of ours that is no worker has lost the one that forked it
         how = "ended" if pid in self.ended else "exit"
         self.ended.discard(pid)
         self._tell(run, how, rank, os.waitstatus_to_exitcode(status))
 
 
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
 def _kill_group(pid: int) -> None:
-    """Kill a worker and what it has forked, as far as that has not made a session of its own."""
+    """Kill a worker and what it has forked, as far as that has not made a group of its own."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody, or only zombies (macOS)
         os.killpg(pid, signal.SIGKILL)
+
+
+def preload() -> None:
+    """Import all that a worker needs: what is missing here every rank would load anew in every run."""
+    import torch
+
+    torch.set_num_threads(1)  # no parallel region, hence no threads, before the forks
+    from .. import loss, model  # noqa: F401
+    from ..data import load_digits
+    from . import child, resources  # noqa: F401
+
+    with contextlib.suppress(OSError, ValueError):  # a worker that needs them will say so
+        load_digits()
+    gc.collect()
+    gc.freeze()  # a worker's collector would look through all of it, and stand still for 0.1 s meanwhile
 
 
 def main() -> None:
     """Entry point: ``python -m ddl_lab.processes.forkserver FD``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sock = socket.socket(fileno=int(sys.argv[1]))
-    import torch
-
-    torch.set_num_threads(1)  # no parallel region, hence no threads, before the forks
-    from ..data import load_digits
+    notes = guard(sock)
+    adopt_orphans()
+    preload()
     from .board import MAX_RANKS
     from .resources import allow_files
 
     allow_files(3 * MAX_RANKS)  # its own limit: the caller's may have been raised since
-    with contextlib.suppress(OSError, ValueError):  # a worker that needs them will say so
-        load_digits()
     with contextlib.suppress(BrokenPipeError):  # the caller ended before it asked for anything
-        sock.sendall(b"!")
-        Server(sock).serve()
+        sock.sendall(REPLY.pack(os.getpid()))
+        Server(sock, notes).serve()
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 device.
 
 Control messages stay the run's own, so matching, order and error reports equal those of ``shm``. The
-ranks find each other through a FileStore in the run's private folder: a TCPStore could be joined by any
-user of the host.
+ranks find each other through a FileStore on a file that has no name (where the system has no such files, in
+the run's private folder): a TCPStore could be joined by any user of the host.
 """
 
 from __future__ import annotations

@@ -32,6 +32,19 @@ def create(size: int) -> int:
     return fd
 
 
+def opens_anew() -> bool:
+    """Whether who holds such a descriptor can open the file once more, at ``path_of`` it.
+
+    Elsewhere (macOS) a descriptor's path is the descriptor itself, with one position and one lock for all.
+    """
+    return hasattr(os, "memfd_create")
+
+
+def path_of(fd: int) -> str:
+    """A path at which this process, and no other user's, opens the file of ``fd`` anew."""
+    return f"/proc/self/fd/{fd}"
+
+
 def filled(data: bytes) -> int:
     """A file descriptor of shared bytes that hold ``data`` (one byte where it is empty).
 

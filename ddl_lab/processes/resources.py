@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import resource
@@ -17,9 +18,11 @@ from .board import Board
 from .channel import Channel
 from .shm import ShmEndpoint
 
+MORE_FILES = "Try fewer nodes, or a higher limit of descriptors (ulimit -n 4096) where Python is started."
+
 
 class Resources:
-    """Shared memory, payload, inbox pipes, control sockets and (for gloo) a private folder."""
+    """Shared memory, payload, inbox pipes, control sockets, and a file or folder in which ranks meet."""
 
     def __init__(self, nodes: int, transport: str, payload: bytes) -> None:
         self.nodes = nodes
@@ -41,15 +44,16 @@ class Resources:
         self._shown = mmap.mmap(self.memory_fd, Board.size(self.nodes))
         self.board = Board(self._shown, self.nodes)
         payload_fd = self._keep(memory.filled(payload))
+        store_fd = self._keep(memory.create(0))
         pipes = [self._keep(fd) for _ in range(self.nodes) for fd in os.pipe()]
         self.inboxes = pipes[::2]
         pairs = [socket.socketpair() for _ in range(self.nodes + 1)]
         self._ours = [ours for ours, _ in pairs]
         theirs = [self._keep(end.detach()) for _, end in pairs]
-        self.fds = [theirs[0], self.memory_fd, payload_fd, *pipes, *theirs[1:]]
+        self.fds = [theirs[0], self.memory_fd, payload_fd, store_fd, *pipes, *theirs[1:]]
         self.run = Channel(self._ours[0])
         self.controls = [Channel(sock) for sock in self._ours[1:]]
-        if transport != "shm":
+        if transport != "shm" and not memory.opens_anew():
             self.folder = tempfile.mkdtemp(prefix="ddl_lab_")  # mode 0700
 
     def _keep(self, fd: int) -> int:
@@ -81,7 +85,12 @@ def resources_for(nodes: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LabError(f"no resources for {nodes} processes: {error}. Try fewer nodes.") from error
+        raise LabError(f"no resources for {nodes} processes: {error}.{mend(error)}") from error
+
+
+def mend(error: OSError) -> str:
+    """What to try, in words that follow the ``error``."""
+    return f" {MORE_FILES}" if error.errno in (errno.EMFILE, errno.ENFILE) else " Try fewer nodes."
 
 
 def allow_files(count: int) -> None:

@@ -1,12 +1,12 @@
 """Transport ``shm``: tensors move through memory that all ranks of the run have mapped.
 
 Each rank owns a region: a table of its groups' areas, an outbox for messages, and an area a group. An
-area has two slots, used in turn, in which the rank lays its input, and a place for the chunk it
-reduces.
+area has two slots, used in turn, in which the rank lays its input.
 
-All-reduce of more than two ranks, block by block: lay the block in the slot; meet; reduce your own
-chunk over all slots in rank order; meet; copy the chunks of the others. A slot is written again two
-blocks later, when a meeting has shown that all have read it.
+All-reduce, block by block: the block lies in the slot, or from the start in shared memory (the arena, where
+``lab.gradient`` makes its tensors); meet; reduce your own chunk in rank order, and put it in everybody's
+block; meet. Other collectives write a slot again two blocks later, when a meeting has shown that all have
+read it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from __future__ import annotations
 import ctypes
 import struct
 
-import torch
 from torch import Tensor
 
 from ..cluster.collectives import even_chunks
 from ..port import Collective, Group, reduce_in_rank_order
-from .areas import Area, Outbox, blocks, typed
+from .areas import SMALL, Area, Arena, Outbox, blocks
 from .board import Board, Slot
 from .endpoint import Endpoint
 from .mailbox import Incoming, Outgoing
 from .wire import INLINE, PIECE, Inbox, Record
 
 SLOT = 2**20  # bytes of a collective's block: small enough to stay in a core's cache
-_SMALL = 2**14  # bytes up to which more than two ranks, too, reduce everything themselves
 _OUTBOX = 6 * 2**20
 _PIECE = 2**20  # a larger message moves in pieces of this size, once it is asked for
 _READY = 4 * 2**20  # room for messages laid ready before they are asked for
-_TABLE = 1024
-_AREA = 3 * SLOT
-_ENTRY = struct.Struct("<QQ")
+_ARENA = 2**24
+_TABLE = 2048
+_AREA = 2 * SLOT
+_ENTRY = struct.Struct("<QQQQ")  # a group's key, its area, and for both slots: where the input lies instead
+_PLACES = 16, 24  # bytes from an entry's start
 MAX_GROUPS = 64
-REGION = _TABLE + _OUTBOX + MAX_GROUPS * _AREA  # mostly never touched, and takes no memory then
+REGION = _TABLE + _OUTBOX + _ARENA + MAX_GROUPS * _AREA  # mostly never touched, and takes no memory then
 
 
 class ShmEndpoint(Endpoint):
@@ -51,6 +51,7 @@ class ShmEndpoint(Endpoint):
         self._piece_room = Outbox(outbox + _READY, _OUTBOX - _READY)
         self._wanted: list[Outgoing] = []  # large messages of which the receiver has asked for more
         self._areas: dict[int, Area] = {}
+        self.arena = Arena(self._address, outbox + _OUTBOX, _ARENA)
 
     @staticmethod
     def size(nodes: int) -> int:
@@ -130,13 +131,14 @@ class ShmEndpoint(Endpoint):
         self._claim(group.key)
         last = self.meet(group, call)
         slots: list[list[Tensor]] = [[], []]
-        results = []
+        places: list[list[ctypes.c_uint64]] = [[], []]
         for rank in group.ranks:
-            at = self._find(rank, group.key)
+            entry, at = self._find(rank, group.key)
             slots[0].append(self._bytes(at, SLOT))
             slots[1].append(self._bytes(at + SLOT, SLOT))
-            results.append(self._bytes(at + 2 * SLOT, SLOT))
-        self._areas[group.key] = area = Area(slots, results)
+            for turn, at in enumerate(_PLACES):
+                places[turn].append(ctypes.c_uint64.from_address(self._address + entry + at))
+        self._areas[group.key] = area = Area(slots, places)
         return area, last
 
     def _claim(self, key: int) -> None:
@@ -144,13 +146,17 @@ class ShmEndpoint(Endpoint):
         if index == MAX_GROUPS:
             raise ValueError(f"a rank can be in {MAX_GROUPS} groups with collectives; this is one more.")
         at = self._region(self.rank) + index * _ENTRY.size
-        offset = self._region(self.rank) + _TABLE + _OUTBOX + index * _AREA
-        entry = torch.frombuffer(bytearray(_ENTRY.pack(key + 1, offset)), dtype=torch.uint8)
-        self._bytes(at, _ENTRY.size).copy_(entry)
+        offset = self._region(self.rank) + _TABLE + _OUTBOX + _ARENA + index * _AREA
+        ctypes.memmove(self._address + at, _ENTRY.pack(key + 1, offset, 0, 0), _ENTRY.size)
 
-    def _find(self, rank: int, key: int) -> int:
-        table = bytes(self._bytes(self._region(rank), _TABLE).numpy())
-        return next(offset for known, offset in _ENTRY.iter_unpack(table) if known == key + 1)
+    def _find(self, rank: int, key: int) -> tuple[int, int]:
+        """Where ``rank``'s entry for a group stands, and its area."""
+        start = self._region(rank)
+        table = ctypes.string_at(self._address + start, MAX_GROUPS * _ENTRY.size)
+        for i, (known, offset, *_) in enumerate(_ENTRY.iter_unpack(table)):
+            if known == key + 1:
+                return start + i * _ENTRY.size, offset
+        raise LookupError(f"rank {rank} has no area for the group {key}")
 
     def _begin(self, group: Group, work: Collective, last: float) -> float:
         """The meeting of a block; of several in one collective the first tells when the last rank came."""
@@ -162,44 +168,50 @@ class ShmEndpoint(Endpoint):
 
     def _all_reduce(self, group: Group, work: Collective) -> float:
         area, last = self._open(group, work.call)
-        size = work.own.element_size()
-        whole = len(group.ranks) == 2 or work.own.numel() * size <= _SMALL
-        reduce = self._all_reduce_whole if whole else self._all_reduce_chunks
-        for block in blocks(work.own, SLOT // size):
-            last = reduce(group, work, area, block, last)
+        for block in blocks(work.own, SLOT // work.own.element_size()):
+            last = self._all_reduce_block(group, work, area, block, last)
         return last
 
-    def _all_reduce_whole(
+    def _all_reduce_block(
         self, group: Group, work: Collective, area: Area, block: Tensor, last: float
     ) -> float:
-        """Every rank reduces all of the block itself: one meeting, and for two ranks no byte more."""
         slots = area.next_slots(block, block.numel())
-        slots[group.me].copy_(block)
+        small = block.numel() * block.element_size() <= SMALL
+        place = 0 if small else self.arena.place(block)
+        if not place:
+            slots[group.me].copy_(block)
+        area.places[group.me].value = place
         last = self._begin(group, work, last)
+        places = [p.value for p in area.places]
+        if small or (len(slots) == 2 and not any(places)):
+            self._reduce_whole(group, work, slots, block)
+        else:
+            size = block.numel() * block.element_size()
+            at = [
+                self._bytes(p, size).view(block.dtype) if p else s for p, s in zip(places, slots, strict=True)
+            ]
+            self._reduce_chunk(group, work, at)
+            self.meet(group, work.call)
+            if not place:
+                block.copy_(slots[group.me])
+        return last
+
+    def _reduce_whole(self, group: Group, work: Collective, slots: list[Tensor], block: Tensor) -> None:
+        """Reduce all of the block: every rank does so, and needs no second meeting."""
         if group.me < 2:  # it may read itself where it writes: the first two parts are read at once
             slots[group.me] = block
         reduce_in_rank_order(block, slots, work.op)
-        return last
 
-    def _all_reduce_chunks(
-        self, group: Group, work: Collective, area: Area, block: Tensor, last: float
-    ) -> float:
-        me, count = group.me, block.numel()
-        slots = area.next_slots(block, count)
-        pieces = block.split(list(even_chunks(count, len(slots))))
-        start = sum(p.numel() for p in pieces[:me])
-        end = start + pieces[me].numel()
-        slots[me][:start].copy_(block[:start])
-        slots[me][end:].copy_(block[end:])
-        last = self._begin(group, work, last)
-        parts = [pieces[me] if i == me else slot[start:end] for i, slot in enumerate(slots)]
-        mine = typed(area.results[me], block, end - start)
-        pieces[me].copy_(reduce_in_rank_order(mine, parts, work.op))
-        self.meet(group, work.call)
-        for i, piece in enumerate(pieces):
-            if i != me:
-                piece.copy_(typed(area.results[i], block, piece.numel()))
-        return last
+    def _reduce_chunk(self, group: Group, work: Collective, at: list[Tensor]) -> None:
+        """Reduce this rank's chunk of the blocks that lie ``at``, into all of them."""
+        sizes = even_chunks(at[0].numel(), len(at))
+        start = sum(sizes[: group.me])
+        parts = [block[start : start + sizes[group.me]] for block in at]
+        out = parts[group.me if group.me < 2 else 0]  # not one of those that are read after the first sum
+        reduce_in_rank_order(out, parts, work.op)
+        for part in parts:
+            if part is not out:
+                part.copy_(out)
 
     def _broadcast(self, group: Group, work: Collective) -> float:
         area, last = self._open(group, work.call)

@@ -38,7 +38,8 @@ class Supervisor(Heard, threading.Thread):
         self.started = threading.Event()  # the workers run, or the run is over
         self.done = threading.Event()
         self._open = plan.nodes  # workers that may still say something
-        self._server_pid: int | None = None  # None: it has ended
+        self._guardian: int | None = None  # the fork server's, once that has the run
+        self._server_ended = False
         self._ready = 0
         self._seen: list[Status] = []
         self._called = time.monotonic()
@@ -96,8 +97,8 @@ class Supervisor(Heard, threading.Thread):
         try:
             self._resources = Resources(self.nodes, self.plan.transport, self._payload)
             try:
-                self._server_pid = SERVER.launch(self._spec(), self._resources.fds, self._over)
-                if self._server_pid is not None:
+                self._guardian = SERVER.launch(self._spec(), self._resources.fds, self._over)
+                if self._guardian is not None:
                     self._resources.sent()
                     self._follow()
                 self.error = self.error or self.verdict()
@@ -159,7 +160,7 @@ class Supervisor(Heard, threading.Thread):
             getattr(self, f"_on_{what}")(*told)
         if not is_open:
             selector.unregister(self._resources.run)
-            self._server_pid = None
+            self._server_ended = True
             self.error = self.error or LabError(
                 "the fork server ended, and its workers with it; the next run starts a new one."
             )
@@ -206,11 +207,13 @@ class Supervisor(Heard, threading.Thread):
                 with contextlib.suppress(OSError):  # no server: its workers died with it
                     self._resources.run.send(None, signal.SIGKILL)
             self._hear(selector, 0.02)
-        if not self._all_gone():
-            SERVER.discard(self._server_pid)
+        if self._server_ended and self._guardian is not None:
+            SERVER.see_off(self._guardian)
+        elif not self._all_gone():
+            SERVER.discard(self._guardian)
 
     def _all_gone(self) -> bool:
-        if self._server_pid is None:  # the kernel has ended the workers with it
+        if self._server_ended:  # the workers with it
             return self._open == 0
         return len(self._gone) == self._expected
 

@@ -22,7 +22,7 @@ OFFER, TAKEN, PIECE, ROOM, ENTER, RELEASE, WANT = range(1, 8)
 INLINE = 64  # bytes of a message that fit into a record itself
 _RECORD = struct.Struct(f"<BBHIQIiQQddQ{INLINE}s")
 BYTES = _RECORD.size  # below PIPE_BUF, so writes from several ranks never mix
-_SPIN_S = 300e-6  # an idle virtual core takes 50 µs to wake: looking that long first is faster
+_SPIN_S = 1.5e-3  # an idle virtual core takes 50 to 150 µs to wake: looking that long first is faster
 _MOST_VAIN = 5  # after this many looks in vain, one look in 32 sleeps
 
 
