@@ -54,7 +54,7 @@ def pipeline(node: Node, digits: Digits, steps: int) -> None:
     x, y = digits.train.x[:BATCH].clone(), digits.train.y[:BATCH].clone()
     hidden = torch.zeros(4, BATCH, 256)
     work = (first_stage if node.rank == 0 else second_stage)(layers, x, y)
-    flops = 2 * BATCH * 784 * 256 if node.rank == 0 else 4 * BATCH * 256
+    flops = 2 * BATCH * 784 * 256 if node.rank == 0 else 6 * BATCH * 256  # a product; all three
     for _ in range(steps // 4):
         for part in hidden:
             if node.rank == 1:
@@ -64,7 +64,7 @@ def pipeline(node: Node, digits: Digits, steps: int) -> None:
             (node.send if node.rank == 0 else node.isend)(part, 1 - node.rank)
         for part in hidden if node.rank == 0 else ():
             node.recv(part, 1)
-            with node.compute(flops=flops):
+            with node.compute(flops=2 * flops):  # forward once more, and the weights' gradient
                 work(part, backward=True)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median, quantiles
+from itertools import count
+from statistics import NormalDist, fmean, median, quantiles
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from .cluster.model import CALIBRATIONS, Cluster
-from .data import load_digits
+from .data import Digits, load_digits
 from .loss import bce_with_logits
 from .model import gradient, make_model, parameters, sgd_step
 from .node import Node
@@ -21,8 +25,9 @@ from .tables import in_words
 
 BATCH = 64
 REPEATS = 15
-_WARM_STEPS, _STEPS = 100, 40  # 40 steps of the article's network take a few hundredths of a second
-_SMALL, _LARGE = 40, 8  # messages there and back a repeat
+_WARM_STEPS, _STEPS = 60, 40  # 40 steps of the article's network take a few hundredths of a second
+_TURNS = 10  # messages each way a repeat
+_MOST_SLOWER = 1.6  # a spread of 1.8: beyond it the machine had other work
 _FLOPS_A_WEIGHT = 4  # a sample multiplies and adds twice by each weight: its output, and its gradient
 
 Samples = dict[str, list[float]]
@@ -46,7 +51,12 @@ class MeasuredCluster(Cluster):
         return (high - low) / self.speed(0)
 
     def _rows(self) -> list[tuple[str, str]]:
-        units = {"speeds": "samples/s", "latency_s": "s", "bandwidth_bytes_per_s": "B/s"}
+        units = {
+            "speeds": "samples/s",
+            "flops_per_s": "FLOP/s",
+            "latency_s": "s",
+            "bandwidth_bytes_per_s": "B/s",
+        }
         told = [
             (f"{name} lay in", f"{in_words(low, units[name])} to {in_words(high, units[name])}")
             for name, (low, high) in self.spread.items()
@@ -58,10 +68,14 @@ class MeasuredCluster(Cluster):
 def measure(transport: str = "auto", nodes: int = 2) -> MeasuredCluster:
     """Measure this machine with ``nodes`` processes, 2 or more, in a few seconds; medians of 15 repeats.
 
-    1. Speed: all ranks train the article's network at once, 64 samples a step: batch, gradient, update.
-       ``flops_per_s`` is that speed times 4 operations a weight and sample.
-    2. Latency: half the time of one float from rank 0 to rank 1 and back.
-    3. Bandwidth: that of a tensor as large as the gradient, after the latency.
+    All is measured where it happens, between steps of training the article's network, 64 samples each: memory
+    that was just computed with is slower to send, and a rank that has waited takes longer to hear.
+
+    1. ``speeds``: samples over all time of a step but that of its all-reduce: batch, gradient, update.
+    2. ``flops_per_s``: 4 operations a weight and sample, over the time of the gradient alone.
+    3. ``latency_s``: of one float to a rank that waits for it, from the call of send to the return of recv.
+    4. ``bandwidth_bytes_per_s``: of a tensor as large as the gradient, after that latency.
+    5. ``jitter_spread``: of log-normal times of which the slower of two is as slow as it was here.
 
     On a machine that does other work meanwhile the numbers are lower, and ``.spread`` is wide. Raises what
     ``run`` raises.
@@ -70,19 +84,65 @@ def measure(transport: str = "auto", nodes: int = 2) -> MeasuredCluster:
     if nodes < 2:
         raise ValueError("nodes=1: messages need two processes or more.")
     history = run(_measured, nodes, transport=transport, args=(load_digits(),), progress=False)
-    samples: Samples = history.results[0] | {"speeds": [s for r in history.results for s in r["speeds"]]}
+    samples = _samples(history.results)
     middle = {name: median(values) for name, values in samples.items()}
-    spread = {name: _middle_half(values) for name, values in samples.items()}
-    weights = parameters(make_model(seed=0)).numel()
+    slower = median(_slower_of_two(*[result["steps_s"] for result in history.results[:2]]))
     return MeasuredCluster(
         speeds=middle["speeds"],
-        flops_per_s=_FLOPS_A_WEIGHT * weights * middle["speeds"],
+        flops_per_s=middle["flops_per_s"],
         latency_s=middle["latency_s"],
         bandwidth_bytes_per_s=middle["bandwidth_bytes_per_s"],
+        jitter="lognormal",
+        jitter_spread=spread_of(slower),
         transport=str(history.about["transport"]),
         cores=available_cores(),
-        spread=spread,
+        spread={name: _middle_half(values) for name, values in samples.items()},
     )
+
+
+def _samples(results: Sequence[dict[str, Any]]) -> Samples:
+    """By field of the cluster, each repeat's value."""
+    weights = parameters(make_model(seed=0)).numel()
+    first, second = results[:2]
+    latencies = _one_way_s(first["small"], second["small"])
+    latency_s = median(latencies)
+    larges = _one_way_s(first["large"], second["large"])
+    moving_s = [max(large - latency_s, 0.1 * large) for large in larges]  # a busy machine swaps the two
+    gradients_s = [s for result in results for s in _means(result["gradients_s"], _STEPS)]
+    return {
+        "speeds": [BATCH / s for result in results for s in _means(result["steps_s"], _STEPS)],
+        "flops_per_s": [_FLOPS_A_WEIGHT * weights * BATCH / s for s in gradients_s],
+        "latency_s": latencies,
+        "bandwidth_bytes_per_s": [4 * weights / s for s in moving_s],
+    }
+
+
+def _means(values: Sequence[float], count: int) -> list[float]:
+    """The means of ``count`` values each, one after another."""
+    return [fmean(values[i : i + count]) for i in range(0, len(values), count)]
+
+
+def _one_way_s(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    """Seconds of a message in each repeat; both lists hold, in turns, when one was sent or had arrived."""
+    took = [abs(b - a) for a, b in zip(first, second, strict=True)]
+    return _means(took, 2 * _TURNS)
+
+
+def _slower_of_two(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """In each repeat, the mean of the slower of two ranks' steps over the mean of all."""
+    slower = _means([max(pair) for pair in zip(one, other, strict=True)], _STEPS)
+    means = _means([fmean(pair) for pair in zip(one, other, strict=True)], _STEPS)
+    return [a / b for a, b in zip(slower, means, strict=True)]
+
+
+def spread_of(slower: float) -> float:
+    """The spread of log-normal times of which the larger of two has on average ``slower`` times the mean.
+
+    That is 2 Φ(σ / √2), σ being the standard deviation of the logarithm, and Φ the normal distribution. The
+    spread is the deviation of the times themselves over their mean, 0.001 or more.
+    """
+    sigma = math.sqrt(2) * NormalDist().inv_cdf(min(max(slower, 1.0), _MOST_SLOWER) / 2)
+    return max(1e-3, math.sqrt(math.expm1(sigma * sigma)))
 
 
 def _middle_half(values: Sequence[float]) -> tuple[float, float]:
@@ -90,66 +150,63 @@ def _middle_half(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _measured(node: Node, digits: object) -> Samples:
-    """What each process of ``measure`` does."""
-    speeds = _speeds(node, digits)
-    node.barrier()
-    if node.rank > 1:
-        return {"speeds": speeds}
-    tensor = torch.zeros_like(parameters(make_model(seed=0)))
-    small, large = tensor[:1].clone(), tensor
-    latencies, bandwidths = [], []
-    for _ in range(REPEATS):
-        latencies.append(_one_way_s(node, small, _SMALL))
-        moving_s = max(_one_way_s(node, large, _LARGE) - latencies[-1], 1e-9)
-        bandwidths.append(large.nbytes / moving_s)
-    return {"speeds": speeds, "latency_s": latencies, "bandwidth_bytes_per_s": bandwidths}
+def _measured(node: Node, digits: Digits) -> dict[str, list[float]]:
+    """What each process of ``measure`` does: all times, in seconds."""
+    training = _Training(node, digits)
+    told = {"steps_s": training.steps_s, "gradients_s": training.gradients_s}
+    for _ in range(_WARM_STEPS + REPEATS * _STEPS):
+        gradient = training.step()
+        node.all_reduce(gradient, op="mean")
+        training.update(gradient)
+    for times in told.values():
+        del times[:_WARM_STEPS]
+    large = torch.zeros_like(parameters(training.model))
+    for name, tensor in ("small", large[:1].clone()), ("large", large):
+        told[name] = _in_turns(node, tensor, training) if node.rank < 2 else []
+    return {name: list(times) for name, times in told.items()}
 
 
-def _speeds(node: Node, digits: object) -> list[float]:
-    model = make_model(seed=0)
-    step = _stepper(node, digits, model)
-    for _ in range(_WARM_STEPS):
-        step()
-    node.barrier()
-    speeds = []
-    for _ in range(REPEATS):
-        began = node.now()
-        samples = sum(step() for _ in range(_STEPS))
-        speeds.append(samples / (node.now() - began))
-    return speeds
+def _in_turns(node: Node, tensor: Tensor, training: _Training) -> list[float]:
+    """Ranks 0 and 1 send to each other after a step each: when it was called, or had arrived."""
+    times = []
+    for _ in range(REPEATS * _TURNS):
+        for source in (0, 1):
+            if node.rank == source:
+                training.step()
+                times.append(node.now())
+                node.send(tensor, 1 - source)
+            else:
+                node.recv(tensor, source)
+                times.append(node.now())
+    return times
 
 
-def _stepper(node: Node, digits: object, model: torch.nn.Module) -> Callable[[], int]:
-    """A function that takes one training step and returns its samples."""
+class _Training:
+    """Steps of training, and how long this rank took for each and for its gradient."""
 
-    def endless():  # type: ignore[no-untyped-def]
-        epoch = 0
-        while True:
-            yield from batches(digits.train, node, BATCH, epoch=epoch)  # type: ignore[attr-defined]
-            epoch += 1
+    def __init__(self, node: Node, digits: Digits) -> None:
+        self.node, self.model = node, make_model(seed=0)
+        self.steps_s: list[float] = []
+        self.gradients_s: list[float] = []
+        self._data = (batch for epoch in count() for batch in batches(digits.train, node, BATCH, epoch=epoch))
 
-    data = endless()
+    def step(self) -> Tensor:
+        """The gradient of the next batch."""
+        began = self.node.now()
+        x, y = next(self._data)
+        with self.node.compute(samples=len(x)):
+            started = self.node.now()
+            found = gradient(bce_with_logits(self.model(x), y), self.model)
+            ended = self.node.now()
+        self.gradients_s.append(ended - started)
+        self.steps_s.append(ended - began)
+        return found
 
-    def step() -> int:
-        x, y = next(data)
-        sgd_step(model, gradient(bce_with_logits(model(x), y), model), lr=0.1)
-        return len(x)
-
-    return step
-
-
-def _one_way_s(node: Node, tensor: torch.Tensor, count: int) -> float:
-    """Seconds of one message between ranks 0 and 1: half of there and back."""
-    began = node.now()
-    for _ in range(count):
-        if node.rank == 0:
-            node.send(tensor, 1)
-            node.recv(tensor, 1)
-        else:
-            node.recv(tensor, 0)
-            node.send(tensor, 0)
-    return (node.now() - began) / (2 * count)
+    def update(self, mean: Tensor) -> None:
+        """The same step's update."""
+        began = self.node.now()
+        sgd_step(self.model, mean, lr=0.1)
+        self.steps_s[-1] += self.node.now() - began
 
 
 CALIBRATIONS["measure"] = measure
