@@ -9,7 +9,7 @@ from .table import HEAD
 
 ROOMS = (
     "startup", "training", "simulation", "transport", "server", "pacing", "prediction", "recording",
-    "pipeline", "synchronous", "tensor",
+    "pipeline", "synchronous", "tensor", "explorer",
 )  # fmt: skip
 
 

@@ -48,7 +48,8 @@ class Handle:
 class Family:
     """What a node and the nodes of its groups have in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, world_size: int) -> None:
+        self.world_size = world_size  # of the run
         self.computing = False  # inside a compute span
         self.unfinished: list[Handle] = []  # isends that may not be delivered yet
         self.groups: dict[tuple[int, ...], Any] = {}
@@ -63,7 +64,7 @@ class Messages:
         self._port = port
         self._recorder = recorder
         self._group = Group(ranks, ranks.index(port.rank))
-        self._family = family or Family()
+        self._family = family or Family(len(ranks))
         self._family.groups[ranks] = self
 
     def __repr__(self) -> str:

@@ -178,4 +178,6 @@ class Node(Messages):
         nbytes, messages = collectives.traffic(algorithm, cost, self.rank)
         self._recorder.sent(nbytes, messages)
         label = f"{op} by {algorithm}".lstrip() if self._port.chooses else op
+        if group := self._group.words(self._family.world_size):
+            label = f"{label}, {group}" if label else group
         self._recorder.span(name, max(called, started), ended, -1, nbytes, label)

@@ -20,10 +20,17 @@ def _group_key(ranks: tuple[int, ...]) -> int:
     return zlib.crc32(repr(ranks).encode())
 
 
+def _shortened(ranks: tuple[int, ...]) -> tuple[int | str, ...]:
+    """Ranks at equal distances by the first two and the last: they tell all the others."""
+    step = ranks[1] - ranks[0] if len(ranks) > 1 else 1
+    even = len(ranks) > 4 and ranks == tuple(range(ranks[0], ranks[-1] + step, step))
+    return (*ranks[:2], "…", ranks[-1]) if even else ranks
+
+
 class Group:
     """A set of ranks that communicate apart from others. ``ranks`` are those of the whole run."""
 
-    __slots__ = ("_others", "calls", "key", "me", "ranks")
+    __slots__ = ("_others", "_words", "calls", "key", "me", "ranks")
 
     def __init__(self, ranks: tuple[int, ...], me: int) -> None:
         self.ranks = ranks
@@ -31,12 +38,20 @@ class Group:
         self.key = _group_key(ranks)  # the same on every member
         self.calls = 0  # collectives entered so far
         self._others: tuple[int, ...] | None = None
+        self._words: str | None = None
 
     def others(self) -> tuple[int, ...]:
         """The ranks of the run of all other members."""
         if self._others is None:
             self._others = self.ranks[: self.me] + self.ranks[self.me + 1 :]
         return self._others
+
+    def words(self, world_size: int) -> str:
+        """The group as its spans are labelled: "ranks 0, 2, 5"; "" for all of the run in their order."""
+        if self._words is None:
+            all_in_order = self.ranks == tuple(range(world_size))
+            self._words = "" if all_in_order else f"ranks {', '.join(map(str, _shortened(self.ranks)))}"
+        return self._words
 
     def rank_of(self, rank: int) -> int:
         """The rank in this group of the run's ``rank``."""

@@ -49,12 +49,21 @@ def test_metric_draws_the_mean_over_ranks_against_time_and_against_steps():
     assert line(by_time) == [[1, 2, 3], [8.5, 6.5, 5.5]]
     assert line(by_step) == [[0, 1, 2], [8.5, 6.5, 5.5]]
     assert by_time.get_xlabel() == "seconds (virtual clock)"
-    assert (by_step.get_xlabel(), by_time.get_ylabel()) == ("steps", "loss")
+    assert (by_step.get_xlabel(), by_time.get_ylabel()) == ("steps", "loss (nats)")
 
 
 def test_the_band_reaches_from_the_lowest_to_the_highest_rank():
     for ax in plots.metric(history(TOGETHER)).axes:
         assert [band(ax)[x] for x in sorted(band(ax))] == [(8, 9), (6, 7), (5, 6)]
+
+
+def test_the_title_explains_a_band_only_where_several_ranks_recorded():
+    def server(node):
+        if node.rank == 0:
+            node.record(loss=1.0)
+
+    alone = simulate(server, 3).plot_metric("loss")
+    assert "band" not in alone.headline and "3 simulated nodes" in alone.headline
 
 
 def test_bands_lie_inside_the_axes():
@@ -153,6 +162,15 @@ def test_several_histories_get_a_colour_and_a_name_each():
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == ["gloo\n(wall clock)", "model\n(virtual clock)"]
     assert len({to_hex(found.get_color()) for found in ax.get_lines()}) == 2
+
+
+def test_a_long_name_stands_beside_the_axes_in_a_line_for_each_part_and_is_not_cut():
+    slow = "8 nodes, latency 800 µs, bandwidth 1600 MB/s"
+    figure = plots.metric({"4 nodes, slow": history(TOGETHER), slow: history(TOGETHER)})
+    short, long = figure.axes[-1].get_legend().get_texts()
+    assert short.get_text() == "4 nodes, slow" and long.get_text() == slow.replace(", ", ",\n")
+    figure.draw_without_rendering()
+    assert long.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_histories_of_one_clock_are_named_without_it():
@@ -286,6 +304,7 @@ def test_steps_and_seconds_choose_the_window():
     by_steps = plots.timeline(long_run(), steps=(20, 23))
     assert by_steps.axes[0].get_xlim() == pytest.approx((20, 23))
     assert "steps 20 to 22 of 100 steps" in by_steps.get_suptitle()
+    assert "step 20 of 100 steps" in plots.timeline(long_run(), steps=(20, 21)).get_suptitle()
     by_seconds = plots.timeline(long_run(), seconds=(4, 6.5))
     assert by_seconds.axes[0].get_xlim() == pytest.approx((4, 6.5))
     assert "first 100 of 100" in plots.timeline(long_run(), steps=1000).get_suptitle()

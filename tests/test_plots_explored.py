@@ -1,12 +1,16 @@
 """The explorer's figure: four axes whose artists are kept, so that redraws are cheap."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from ddl_lab.plots import explored
-from ddl_lab.plots.canvas import COLOURS, Canvas
+from ddl_lab.plots.canvas import COLOURS
 from ddl_lab.plots.curves import curve_of
 from ddl_lab.plots.explored import ExploredFigure, Line
+from ddl_lab.plots.glance import STEPS
 from ddl_lab.virtual.simulation import simulate
 
 
@@ -64,9 +68,22 @@ def test_the_timeline_shows_the_first_steps_in_a_fitting_unit(figure):
     one, run = line(4, COLOURS[0])
     draw(figure, "4 nodes", one, history=run)
     ax = figure.first_steps._ax
-    assert ax.get_xlabel() == f"milliseconds, first {explored.FIRST_STEPS} steps (virtual clock)"
-    end_ms = run.metrics[run.metrics.step == explored.FIRST_STEPS - 1].time_s.max() * 1e3
+    assert ax.get_xlabel() == f"milliseconds, first {STEPS} steps (virtual clock)"
+    end_ms = run.metrics[run.metrics.step == STEPS - 1].time_s.max() * 1e3
     assert ax.get_xlim() == pytest.approx((0, end_ms))
+
+
+def test_a_further_metric_has_a_row_of_its_own_with_the_lines_that_have_it():
+    figure = ExploredFigure("loss", simulate(worker, 1), ["staleness"])
+    one, run = line(2, COLOURS[0])
+    two, _ = line(4, COLOURS[1], more={"staleness": curve_of(simulate(worker, 4), "loss")})
+    height = figure.shown_size["height"]
+    draw(figure, "2 nodes", one, two, history=run)
+    assert figure.curves.labels == ["2 nodes", "4 nodes"]
+    assert figure.more["staleness"].labels == ["4 nodes"]
+    assert height == 100 * (explored.UPPER + explored.MORE + explored.LOWER)
+    draw(figure, "2 nodes", one)
+    assert figure.more["staleness"].labels == []
 
 
 def test_what_has_not_changed_is_not_drawn_again(figure, monkeypatch):
@@ -74,12 +91,61 @@ def test_what_has_not_changed_is_not_drawn_again(figure, monkeypatch):
     draw(figure, "4 nodes", one, history=run)
     whole = figure.png()
     drawn = []
-    pixels = Canvas.pixels
-    monkeypatch.setattr(Canvas, "pixels", lambda canvas: (drawn.append(canvas), pixels(canvas))[1])
+    whole_axes = Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda ax, renderer: (drawn.append(ax), whole_axes(ax, renderer)))
     draw(figure, "4 nodes", one, history=run)
-    assert figure.png() == whole and drawn == [figure._upper]
+    assert figure.png() == whole
     draw(figure, "4 nodes", Line("4 nodes", 4, one.curve, 3.5), history=run)
-    assert figure.png() != whole and drawn == [figure._upper, figure._lower, figure._upper]
+    assert figure.png() != whole
+    assert not drawn  # but for the dot
+    other = simulate(worker, 5)
+    draw(figure, "4 nodes", one, history=other)
+    figure.png()
+    assert drawn == [figure.first_steps._ax]
+
+
+def test_a_growing_line_is_drawn_over_a_picture_that_is_kept(figure, monkeypatch):
+    long, _ = line(2, COLOURS[0])
+    front, _ = line(4, COLOURS[1])
+    drawn, whole = [], Axes.draw
+    monkeypatch.setattr(Axes, "draw", lambda ax, renderer: (drawn.append(ax), whole(ax, renderer)))
+    pictures = []
+    for steps in (3, 4, 5):
+        short = curve_of(simulate(worker, 4, args=(steps,)), "loss")
+        figure.draw("told", "virtual clock", front.label, [long, replace(front, curve=short)], None, False)
+        pictures.append(figure.png())
+        if steps == 3:
+            drawn.clear()
+    assert not drawn and len(set(pictures)) == 3
+    figure.draw("other words", "virtual clock", "2 nodes", [long, front], None, False)
+    assert figure.png() not in pictures and not drawn
+    figure.draw("told", "wall clock", "2 nodes", [long, front], None, False)
+    figure.png()
+    assert len(drawn) == 2  # an axis has another name
+
+
+def test_axes_that_fit_stay_as_they_are_unless_exact_ones_are_asked_for(figure):
+    long, _ = line(2, COLOURS[0])
+    short = replace(long, curve=curve_of(simulate(worker, 2, args=(5,)), "loss"))
+    ax = figure.curves._axes["steps"]
+    draw(figure, "2 nodes", long)
+    limits = ax.get_xlim()
+    figure.draw("told", "virtual clock", "2 nodes", [short], None, False)
+    assert ax.get_xlim() == limits
+    draw(figure, "2 nodes", short)
+    assert ax.get_xlim()[1] < limits[1]
+
+
+def test_a_measured_speed_up_is_a_ring_and_the_title_says_so(figure):
+    told, run = line(4, COLOURS[0], speedup=3.0)
+    real = Line("4 processes", 4, told.curve, 2.0, measured=True, colour=COLOURS[1])
+    draw(figure, "4 nodes", told, history=run)
+    assert figure.ratios._title.get_text() == "dashed: ideal"
+    draw(figure, "4 nodes", told, real, history=run)
+    assert figure.ratios._title.get_text() == "dashed: ideal; ring: measured"
+    assert figure.ratios._dots.get_offsets().tolist() == [[2.0, pytest.approx(np.log2(3.0))], [2.0, 1.0]]
+    filled, ring = figure.ratios._dots.get_facecolor()
+    assert filled[3] == 1 and ring[3] == 0
 
 
 def test_the_picture_is_both_rows_at_their_size(figure):

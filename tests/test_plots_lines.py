@@ -57,6 +57,15 @@ def test_curves_that_lie_on_each_other_are_told_apart_by_their_lines_too():
     assert {line.get_linestyle() for line in plain} == {"-"}
 
 
+def test_a_logarithmic_x_has_its_ticks_at_the_places_of_the_curves():
+    widths = [64, 256, 4096]
+    (ax,) = lines({"ms": {"one": (widths, [1, 2, 3])}}, "steps", x="units h", log=["units h"]).axes
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+    ax.figure.draw_without_rendering()
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["64", "256", "4,096"]
+    assert len(ax.xaxis.get_minorticklocs()) == 0
+
+
 def test_marks_limits_and_scales_are_those_asked_for():
     asked = {"log": ["slope"], "limits": {"slope": (0.1, 10)}, "points": {"loss (nats)": [(1.0, 2.0)]}}
     left, right = lines(TWO, "two", x="z", at=2.5, **asked).axes
@@ -86,7 +95,7 @@ def test_title_legend_and_axes_do_not_overlap(headline):
     ("panels", "options", "words"),
     [
         ({}, {}, "no panel"),
-        (TWO, {"log": ["x"]}, "no y axis is called x; there are loss"),
+        (TWO, {"log": ["w"]}, "no y axis is called w; there are loss"),
         ({"y": {"c": (X, [1.0])}}, {}, r"of 'c' in 'y' x has shape \(4,\), y \(1,\)"),
         ({"y": {"c": ([[1.0]], [[1.0]])}}, {}, "both must be one row"),
     ],

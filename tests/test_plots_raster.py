@@ -1,13 +1,10 @@
 """The first steps as an image: each rank's lane has the colour of what it did, where it did it."""
 
 import numpy as np
-import pytest
 
-from ddl_lab.cluster.model import Cluster
 from ddl_lab.history.history import History
 from ddl_lab.history.recorder import Recorder
-from ddl_lab.plots.raster import BEHIND, COLUMNS, LANE, MOST_ROWS, end_of_step, raster
-from ddl_lab.virtual.simulation import simulate
+from ddl_lab.plots.raster import BEHIND, COLUMNS, LANE, MOST_ROWS, raster
 
 COLOURS = np.array([[1, 1, 1, 255], [2, 2, 2, 255], [3, 3, 3, 255]], dtype=np.uint8)
 
@@ -21,8 +18,8 @@ def history(*spans_by_rank):
     return History("virtual", recorders)
 
 
-def lane(run, rank=0, end_s=1.0, row=0):
-    pixels, _ = raster(run, end_s, COLOURS)
+def lane(run, rank=0, start_s=0.0, end_s=1.0, row=0):
+    pixels, _ = raster(run, start_s, end_s, COLOURS)
     return pixels.reshape(-1, LANE, COLUMNS, 4)[rank, row, :, 0]
 
 
@@ -53,20 +50,13 @@ def test_spans_beyond_the_end_are_cut():
     assert set(found[: COLUMNS // 2]) == {0} and set(found[COLUMNS // 2 :]) == {1}
 
 
+def test_a_window_may_begin_later_than_the_run():
+    run = history([("compute", 0.0, 2.5), ("wait", 2.5, 9.0)])
+    found = lane(run, start_s=2.0, end_s=3.0)
+    assert set(found[: COLUMNS // 2]) == {1} and set(found[COLUMNS // 2 :]) == {3}
+
+
 def test_of_many_ranks_every_so_many_th_has_a_lane():
-    pixels, ranks = raster(history(*[[("compute", 0.0, 1.0)]] * 1000), 1.0, COLOURS)
+    pixels, ranks = raster(history(*[[("compute", 0.0, 1.0)]] * 1000), 0.0, 1.0, COLOURS)
     assert len(ranks) == MOST_ROWS and (ranks[0], ranks[-1]) == (0, 999)
     assert pixels.shape == (MOST_ROWS * LANE, COLUMNS, 4)
-
-
-def test_a_step_ends_when_its_last_rank_has_recorded_it():
-    def worker(node):
-        for _ in range(3):
-            with node.compute(samples=100 * (1 + node.rank)):
-                pass
-            node.record(loss=1.0)
-
-    run = simulate(worker, 3, cluster=Cluster(speeds=1000.0))
-    assert end_of_step(run, 1) == pytest.approx(0.6)
-    assert end_of_step(run, 3) is None
-    assert end_of_step(history([("compute", 0.0, 1.0)]), 0) is None

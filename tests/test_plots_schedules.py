@@ -1,10 +1,11 @@
 """The figure of schedules: a box for each forward and backward, where and when it is."""
 
 import pytest
+from matplotlib.colors import to_hex
 
 from ddl_lab import plots
-from ddl_lab.plots.schedules import COLOURS
-from ddl_lab.strategies.playing import Played, play
+from ddl_lab.plots.schedules import COLOURS, LATER
+from ddl_lab.strategies.playing import Played, Span, play
 from ddl_lab.strategies.schedules import by_stage, gpipe, interleaved, one_f_one_b, with_messages
 
 PANELS = {
@@ -37,18 +38,25 @@ def test_boxes_bear_their_micro_batch_and_panels_their_time_and_bubble():
     assert figure.axes[-1].get_xlabel() == "time (slots)"
 
 
+def test_a_box_that_reaches_into_the_next_one_ends_where_that_begins():
+    late = Played(1, (Span(0, "forward", 0, 0, 0.0, 1.2), Span(0, "forward", 0, 1, 1.0, 2.0)))
+    (ax,) = plots.schedules({"paced": late}, "one node").axes
+    (_, _, first), (_, second, _) = boxes(ax)
+    assert 0.95 < first < second == 1.0
+
+
 def test_many_micro_batches_leave_the_numbers_out():
     figure = plots.schedules({"all": play(with_messages(by_stage(gpipe, 2, 100)), 1, 2)}, "many")
     assert len(figure.axes[0].patches) == 400
     assert len(figure.axes[0].texts) < 200
 
 
-def test_a_nodes_later_stages_are_fainter_and_bytes_stand_on_the_right():
+def test_a_nodes_later_stages_are_paler_and_bytes_stand_on_the_right():
     played = play(with_messages(interleaved(2, 4, 2)), 0.5, 1)
     figure = plots.schedules({"v = 2": played}, "interleaved", kept={"v = 2": [3000, 1000]})
     lanes, bars = figure.axes
-    faint = [patch.get_alpha() < 1 for patch in lanes.patches]
-    assert faint == [span.stage >= 2 for span in played.spans]
+    pale = [to_hex(patch.get_facecolor()).upper() in LATER.values() for patch in lanes.patches]
+    assert pale == [span.stage >= 2 for span in played.spans]
     assert [patch.get_width() for patch in bars.patches] == [3.0, 1.0]
     assert bars.get_xlabel() == "activations (kB)"
 

@@ -136,6 +136,20 @@ def test_shares_of_a_message_beside_other_work_do_not_count_twice():
     np.testing.assert_allclose(shares[:, 0], [1, 0, 0])
 
 
+def low_bars(figure):
+    """The bars in the lower part of lane 0, left and right, from left to right."""
+    paths = [path for c in figure.axes[0].collections for path in c.get_paths()]
+    low = [p.vertices for p in paths if len(p.vertices) >= 4 and p.vertices[:, 1].min() == 0.1]
+    return sorted((corners[:, 0].min(), corners[:, 0].max()) for corners in low)
+
+
+def test_faint_messages_under_way_at_once_lie_beside_each_other():
+    sends = [("send", 0, 2, 1, 8), ("send", 0, 5, 2, 8), ("send", 1, 3, 3, 8), ("compute", 0, 6)]
+    history = made(sends, [("compute", 0, 8)])
+    assert low_bars(plots.timeline(history)) == [(0, 2), (0, 5), (1, 3)]
+    assert low_bars(plots.timeline(history, critical=True)) == [(0, 2), (2, 5)]
+
+
 def test_many_ranks_have_their_critical_path_above_the_shares():
     figure = plots.timeline(made(*[FAST] * 36, *[SLOW] * 4), critical=True)
     assert "critical path: 75% compute, 25% communicate" in figure.get_suptitle()

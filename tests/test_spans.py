@@ -6,7 +6,8 @@ import torch
 
 import ddl_lab as lab
 from ddl_lab.history.recorder import KINDS, Recorder
-from ddl_lab.history.spans import spans_of
+from ddl_lab.history.spans import _group_of, spans_of
+from ddl_lab.port import Group
 
 
 def recorded(*ranks):
@@ -91,24 +92,49 @@ def test_ranks_of_a_collective_meet_and_the_last_one_is_known():
         [("wait", 0, 2, -1, 0, "all_reduce"), ("all_reduce", 2, 3), ("barrier", 3, 4)],
         [("all_reduce", 2, 3), ("barrier", 3, 4)],
     )
-    meetings = spans.meetings(exact=True)
+    meetings = spans.meetings
     assert meetings[1] == meetings[3] != meetings[2] == meetings[4]
     last = spans.last_entries(meetings)
     assert spans.rank[last[meetings[1]]] == 1
     assert spans.rank[last[meetings[2]]] == 0  # both at once: the lowest
 
 
-def test_ranks_that_wake_up_late_meet_by_overlap():
+def test_the_kth_collectives_of_all_ranks_meet_however_late_one_wakes_up():
     spans = recorded(
-        [("barrier", 2.0, 3.0), ("barrier", 4.0, 5.0)], [("barrier", 2.001, 3.002), ("barrier", 4.002, 5.0)]
+        [("barrier", 2.0, 2.1), ("barrier", 4.0, 5.0)], [("barrier", 2.5, 3.0), ("barrier", 4.002, 5.0)]
     )
-    assert spans.meetings(exact=False).tolist() == [0, 1, 0, 1]
-    assert len(set(spans.meetings(exact=True).tolist())) == 4
+    assert spans.meetings.tolist() == [0, 1, 0, 1]
+
+
+def test_groups_that_meet_in_the_same_instant_are_apart():
+    def worker(node):
+        half = node.group([0, 1] if node.rank < 2 else [2, 3])
+        for _ in range(2):
+            half.barrier()
+            node.barrier()
+
+    history = lab.simulate(worker, 4)
+    spans = spans_of(history.recorders)
+    met = {}
+    for rank, number in zip(spans.rank.tolist(), spans.meetings.tolist(), strict=True):
+        met.setdefault(number, []).append(rank)
+    met.pop(-1, None)
+    assert sorted(met.values()) == [[0, 1]] * 2 + [[0, 1, 2, 3]] * 2 + [[2, 3]] * 2
+    labels = history.spans[history.spans.kind == "barrier"].label
+    assert set(labels) == {"", "ranks 0, 1", "ranks 2, 3"}
+
+
+@pytest.mark.parametrize(
+    ("label", "group"),
+    [("", ""), ("mean", ""), ("mean by ring", ""), ("ranks 0, 2", "0, 2"), ("mean, ranks 3, 1", "3, 1")],
+)
+def test_a_label_names_the_group(label, group):
+    assert _group_of(label) == group
 
 
 def test_a_run_that_recorded_nothing_has_no_spans():
     spans = recorded([], [])
-    assert not len(spans.main) and not len(spans.pairs[0]) and not len(spans.meetings(exact=True))
+    assert not len(spans.main) and not len(spans.pairs[0]) and not len(spans.meetings)
 
 
 def test_every_message_of_a_simulation_is_paired_with_its_own():
@@ -130,3 +156,18 @@ def test_every_message_of_a_simulation_is_paired_with_its_own():
     assert (spans.peer[sends] == spans.rank[recvs]).all() and (spans.peer[recvs] == spans.rank[sends]).all()
     assert (spans.kind[sends] == KINDS.index("send")).all()
     np.testing.assert_array_equal(spans.end_s[sends], spans.end_s[recvs])  # delivered once
+
+
+@pytest.mark.parametrize(
+    ("ranks", "words"),
+    [
+        (tuple(range(6)), ""),
+        ((5, 4, 3, 2, 1, 0), "ranks 5, 4, …, 0"),
+        ((0, 2, 4, 6, 8), "ranks 0, 2, …, 8"),
+        ((0, 2, 4, 6, 9), "ranks 0, 2, 4, 6, 9"),
+        ((3,), "ranks 3"),
+    ],
+)
+def test_a_groups_words_tell_its_ranks(ranks, words):
+    world_size = 6 if len(ranks) == 6 else 10
+    assert Group(ranks, 0).words(world_size) == words

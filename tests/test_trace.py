@@ -14,6 +14,7 @@ import ddl_lab as lab
 from ddl_lab.history import archive, trace
 from ddl_lab.history.history import History
 from ddl_lab.history.recorder import KINDS, SPAN_DTYPE, Recorder
+from ddl_lab.history.spans import spans_of
 
 # by phase: the fields an event must have, and may have, with their types
 NUMBER = (int, float)
@@ -44,6 +45,8 @@ def events(history, folder):
         assert event["pid"] >= 1 and event.get("ts", 0) >= 0 and event.get("dur", 0) >= 0
     times = [event["ts"] for event in found if "ts" in event]
     assert times == sorted(times)
+    owners = {(event["tid"], event["pid"]) for event in found}
+    assert len(dict(owners)) == len(owners)  # older importers name a thread by its number alone
     _check_nesting(found)
     _check_flows(found)
     return found
@@ -72,6 +75,104 @@ def _check_flows(found):
         for event in (start, ends[number]):
             around = slices[event["pid"], event["tid"]]
             assert any(left <= event["ts"] < right for left, right in around), event
+
+
+def imported(found):
+    """The arrows as Perfetto's importer binds them: (name, (rank, slice), (rank, slice)), and what it drops.
+
+    Events are sorted by nanosecond, equal ones stay in the order of the file. A slice goes on its thread's
+    stack, off which those come first that have ended; one that overlaps what is left is dropped. An arrow's
+    start and finish belong to the top of the stack, wherever it ends. (flow_tracker.cc, slice_tracker.cc)
+    """
+    stacks, open_flows, arrows, dropped = defaultdict(list), {}, [], []
+    timed = [event for event in found if event["ph"] in "Xsf"]
+    for event in sorted(timed, key=lambda event: round(event["ts"] * 1000)):
+        stack, start = stacks[event["tid"]], round(event["ts"] * 1000)
+        if event["ph"] == "X":
+            while stack and stack[-1][0] <= start:
+                stack.pop()
+            end = start + round(event["dur"] * 1000)
+            if stack and end > stack[-1][0]:
+                dropped.append(event)
+                continue
+            stack.append((end, (event["pid"] - 1, event["name"], start)))
+        elif not stack:
+            dropped.append(event)
+        elif event["ph"] == "s":
+            assert event["id"] not in open_flows
+            open_flows[event["id"], event["cat"], event["name"]] = stack[-1][1]
+        else:
+            key = event["id"], event["cat"], event["name"]
+            arrows.append((event["name"], open_flows[key], stack[-1][1]))
+    return arrows, dropped
+
+
+def spans_and_arrows(history):
+    """The arrows that the spans call for, as ``imported`` tells them."""
+    spans = spans_of(history.recorders)
+
+    def place(span):
+        return (
+            int(spans.rank[span]),
+            KINDS[spans.kind[span]],
+            int(np.rint(spans.start_s[span] * 1e9)),
+        )
+
+    pairs = list(zip(*(column.tolist() for column in spans.pairs), strict=True))
+    meetings = spans.meetings
+    last = spans.last_entries(meetings)
+    members = np.flatnonzero(meetings >= 0).tolist()
+    pairs += [(int(last[meetings[i]]), i) for i in members if last[meetings[i]] != i]
+    return [(KINDS[spans.kind[to]], place(start), place(to)) for start, to in pairs]
+
+
+def grouped(node):
+    """Messages, collectives of the whole run and of two halves, at times of their own."""
+    worker(node)
+    half = node.group([r for r in range(node.world_size) if r % 2 == node.rank % 2])
+    block = torch.zeros(100)
+    for k in range(3):
+        with node.compute(samples=20 * (1 + node.rank % 3) + k):
+            pass
+        half.all_reduce(block)
+        node.barrier()
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 5])
+def test_perfettos_importer_binds_every_arrow_to_the_slices_it_belongs_to(nodes, tmp_path):
+    history = lab.simulate(grouped, nodes)
+    arrows, dropped = imported(events(history, tmp_path))
+    assert not dropped
+    assert Counter(arrows) == Counter(spans_and_arrows(history))
+    assert {name for name, *_ in arrows} == {"recv", "all_reduce", "barrier"}
+
+
+def test_arrows_of_groups_stay_in_their_group(tmp_path):
+    def meet(node):
+        half = node.group([0, 1] if node.rank < 2 else [2, 3])
+        with node.compute(seconds=1.0):
+            pass
+        half.barrier()
+
+    arrows, _ = imported(events(lab.simulate(meet, 4), tmp_path))
+    assert {(start[0], end[0]) for _, start, end in arrows} == {(0, 1), (2, 3)}
+
+
+def test_a_paced_run_keeps_the_arrows_of_all_its_collectives(tmp_path):
+    """Processes wake up at times of their own, and every member of a collective has its arrow all the same.
+
+    A message's has none if its sender woke up so late that it was due at the receiver before.
+    """
+    history = lab.run(grouped, 3, cluster=lab.Cluster(speeds=10_000.0), progress=False)
+    arrows, dropped = imported(events(history, tmp_path))
+    assert not dropped
+    counts = Counter(name for name, *_ in arrows)
+    assert counts["all_reduce"] == 3 * 2 + 3 and counts["barrier"] == 3 * 2
+    spans = spans_of(history.recorders)
+    sends, recvs = spans.pairs
+    start, end = spans.start_s[sends], np.maximum(spans.end_s[recvs], spans.start_s[recvs] + 1e-9)
+    assert len(sends) == 9
+    assert counts["recv"] == pytest.approx(np.sum(end > start), abs=1)  # no arrow runs back in time
 
 
 def worker(node):
@@ -134,12 +235,12 @@ def test_a_collective_has_arrows_from_the_rank_that_came_last(tmp_path):
 
 def test_metrics_are_counters_without_what_json_does_not_know(simulated, tmp_path):
     found = [event for event in events(simulated, tmp_path) if event["ph"] == "C"]
-    assert [e["args"]["loss"] for e in found if e["name"] == "loss" and e["pid"] == 2] == [1, 1 / 2, 1 / 3]
+    assert [e["args"]["value"] for e in found if e["name"] == "loss" and e["pid"] == 2] == [1, 1 / 2, 1 / 3]
     recorder = Recorder()
     for value in (1.5, math.nan, math.inf, -math.inf, 1e-300):
         recorder.row(1.0, {'a "quoted" name': value})
     found = events(History("wall", [recorder]), tmp_path)
-    assert [e["args"]['a "quoted" name'] for e in found if e["ph"] == "C"] == [1.5, 1e-300]
+    assert [e["args"]["value"] for e in found if e["ph"] == "C"] == [1.5, 1e-300]
 
 
 def test_hands_and_odd_labels_come_through(tmp_path):
@@ -169,7 +270,7 @@ def test_messages_beside_other_work_and_in_no_time_keep_their_arrows(tmp_path):
     recorders[1].span("compute", 2.0, 3.0)
     found = events(History("virtual", recorders), tmp_path)
     assert sum(e["ph"] == "s" for e in found) == 3
-    assert {e["tid"] for e in found if e["name"] == "compute"} == {trace.MAIN}
+    assert all(e["tid"] == e["pid"] for e in found if e["name"] == "compute")
     assert len({e["tid"] for e in found if e["name"] == "send"}) == 3
 
 

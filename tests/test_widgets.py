@@ -1,6 +1,8 @@
 """The explorer: what it shows is what was simulated, and a move of its controls is heard at once."""
 
 import asyncio
+import functools
+import math
 import threading
 import time
 
@@ -15,6 +17,7 @@ from ddl_lab.errors import WorkerError
 from ddl_lab.virtual.simulation import Simulation, simulate
 from ddl_lab.widgets import explorer as explorers
 from ddl_lab.widgets import page as pages
+from ddl_lab.widgets import settings
 from ddl_lab.widgets.board import FAINT, speedup_of
 from ddl_lab.widgets.explorer import Explorer
 from ddl_lab.widgets.page import REVIVE
@@ -94,6 +97,22 @@ def test_the_text_says_what_the_figure_shows_how_to_run_it_and_how_to_wake_the_c
     assert code == "lab.simulate(worker, nodes=4)" and revive == REVIVE
 
 
+def serving(node):
+    for step in range(4):
+        with node.compute(samples=10):
+            pass
+        if node.rank == 0:
+            node.record(loss=step, staleness=10 * step)
+
+
+def test_several_metrics_have_a_row_each_and_each_its_own_smoothing(page):
+    explorer = shown(serving, nodes=2, metric={"loss": 2, "staleness": 1})
+    assert page.title == "<figure: loss: 2 simulated nodes, virtual clock; mean of 2 steps>"
+    assert line(explorer, "2 nodes").get_ydata().tolist() == [0.0, 0.5, 1.5, 2.5]
+    more = explorer.board._figure.more["staleness"]._artists["2 nodes"]["steps"][0]
+    assert more.get_ydata().tolist() == [0.0, 10.0, 20.0, 30.0]
+
+
 def test_explore_displays_and_returns_nothing(page):
     assert widgets.explore(worker, nodes=2, most=4, args=(5,)) is None
     assert "after 5 steps" in page.text
@@ -137,6 +156,17 @@ def test_the_line_of_code_does_what_the_figure_shows(page):
     )
     again = eval(code, {"lab": lab, "worker": worker})
     assert f"and {again.elapsed_s:.3g} s" in page.text
+
+
+def test_the_line_of_code_runs_whatever_it_has_to_name(page):
+    """What has no form of its own goes by the name that it has where the worker was made."""
+    there = {"lab": lab, "data": torch.arange(4.0), "half": functools.partial(worker, rate=0.5)}
+    exec("def made(node, bound, data, sizes): node.record(loss=min(bound, data.sum()) + sum(sizes))", there)
+    explorer = shown(there["made"], args=(math.inf, there["data"], [0.5, 2]))
+    code = page.words[-1].splitlines()[-2]
+    assert code == "lab.simulate(made, nodes=4, args=(float('inf'), data, [0.5, 2]))"
+    assert eval(code, there).metrics.loss.iloc[-1] == line(explorer, "4 nodes").get_ydata()[-1] == 8.5
+    assert settings._name(there["half"], there) == "half"
 
 
 def test_an_unmoved_cluster_is_the_one_that_was_given():
@@ -360,6 +390,9 @@ def test_an_error_in_the_first_figure_is_the_cells_error(page):
         ({"nodes": []}, ValueError, "needs one entry"),
         ({"most": "many"}, TypeError, "'many'"),
         ({"metric": "los"}, ValueError, "no metric 'los'.*it has loss"),
+        ({"metric": {"loss": 2, "los": 1}}, ValueError, "no metric 'los'.*it has loss"),
+        ({"metric": {"loss": 0}}, ValueError, "give a name, or steps by name"),
+        ({"metric": {}}, ValueError, "give a name, or steps by name"),
         ({"cluster": Cluster(speeds=[1.0, 2.0])}, ValueError, "2 entries for 4 nodes"),
         ({"cluster": 3}, TypeError, "cluster must be a Cluster"),
         ({"lr": [1, 2]}, TypeError, r"no argument 'lr' after its node.*it has steps, rate"),
@@ -423,3 +456,9 @@ def test_speedup_counts_samples_and_takes_unequal_speeds_into_account():
     assert history.elapsed_s == pytest.approx(0.4)
     assert speedup_of(history, cluster) == pytest.approx((300 / 0.4) / 1000)
     assert speedup_of(simulate(lambda node: None, 2), Cluster()) == 0.0
+
+    def by_seconds(node):
+        with node.compute(seconds=0.1):
+            pass
+
+    assert speedup_of(simulate(by_seconds, 3), Cluster()) == pytest.approx(3.0)

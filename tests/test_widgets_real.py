@@ -12,6 +12,7 @@ from ddl_lab.cluster.model import Cluster
 from ddl_lab.widgets import page as pages
 from ddl_lab.widgets.explorer import Explorer
 from ddl_lab.widgets.panel import Panel
+from ddl_lab.widgets.real import _why
 
 
 def worker(node, steps=400):
@@ -60,7 +61,7 @@ def test_it_streams_beside_the_simulated_curve_and_says_that_it_is_measured(page
         assert measured.get_linestyle() == "--" and simulated.get_linestyle() == "-"
         assert measured.get_ydata() == pytest.approx(simulated.get_ydata())
         assert "Measured on 3 processes over shm, paced clock: ended, 30 steps in" in words(page)
-        assert re.search(r"\(simulated 0\.60\d s, ratio \d\.?\d*\)", words(page))
+        assert re.search(r"\(simulated 0\.60\d s, ratio \d\.?\d*[):]", words(page))
         assert explorer.real.stop_button.disabled
 
     in_a_loop(act)
@@ -77,6 +78,66 @@ def test_the_timeline_is_that_of_the_real_run_as_long_as_its_setting_stands_in_f
         await until(lambda: words(page).startswith("8 simulated nodes"))
         assert "virtual clock" in axis.get_xlabel()
         assert "3 processes,\nmeasured" in explorer.board._figure.curves.labels
+
+    in_a_loop(act)
+
+
+def test_a_paced_run_has_its_own_speed_up(page):
+    async def act():
+        explorer = shown(args=(30,))
+        explorer.real.start_button.click()
+        await until(lambda: "ended, 30 steps" in words(page))
+        history = explorer.real.run.history
+        (_, simulated), (_, measured) = explorer.board._figure.ratios._dots.get_offsets()
+        assert 2**measured == pytest.approx(3 * 30 * 200 / 10_000 / history.elapsed_s)
+        assert measured <= simulated + 0.01  # no node is faster than its pace
+
+    in_a_loop(act)
+
+
+def test_at_the_machines_own_pace_the_speed_up_is_against_one_process(page):
+    async def act():
+        explorer = shown(nodes=2, work=busy)
+        explorer.real.paced.value = False
+        explorer.real.start_button.click()
+        await until(lambda: "ended" in words(page))
+        assert "Run one node for real too" in words(page)
+        assert len(explorer.board._figure.ratios._dots.get_offsets()) == 1
+        explorer.panel.nodes.widget.value = 1
+        await until(lambda: words(page).startswith("1 simulated node"))
+        explorer.real.start_button.click()
+        await until(lambda: "Measured on 1 process over shm, wall clock: ended" in words(page))
+        assert "Run one node" not in words(page)
+        assert 0.0 in explorer.board._figure.ratios._dots.get_offsets()[:, 1]  # once its own pace
+
+    in_a_loop(act)
+
+
+def busy(node):
+    for k in range(5):
+        with node.compute(samples=100):
+            time.sleep(0.01)
+        node.barrier()
+        node.record(loss=1.0 / (1 + k))
+
+
+def test_more_processes_than_cores_say_so():
+    assert _why(10_000).endswith(("cores", "core")) and "10000 processes share" in _why(10_000)
+    assert _why(1) == ""
+
+
+def test_what_hands_do_stands_on_the_timeline(page):
+    async def act():
+        explorer = shown()
+        await running(page, explorer)
+        timeline = explorer.board._figure.first_steps._ax
+        explorer.real.node.value = 1
+        explorer.real.slow.click()
+        await until(lambda: [text.get_text() for text in timeline.texts] == ["slow x5"])
+        assert "newest" in timeline.get_xlabel()
+        explorer.real.kill.click()
+        await until(lambda: "killed" in [text.get_text() for text in timeline.texts])
+        explorer.close()
 
     in_a_loop(act)
 

@@ -42,7 +42,7 @@ class _Walk:
         self.spans, self.clock = spans, clock
         self.parts: list[Part] = []
         self._hopped: set[int] = set()  # ranks that the path has gone through at this very moment
-        self._meeting = spans.meetings(exact=clock != "paced")
+        self._meeting = spans.meetings
         self._last = spans.last_entries(self._meeting)
         self._pair: dict[int, tuple[int, int]] = {}
         for send, recv in zip(*(column.tolist() for column in spans.pairs), strict=True):

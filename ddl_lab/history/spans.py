@@ -35,6 +35,7 @@ class Spans:
     bytes: Array
     label: Array  # text
     awaited: Array  # of a wait: the kind it waits for; -1 where the label names none
+    group: Array  # of a collective: a number for its group, as the label names it
 
     @cached_property
     def before(self) -> Array:
@@ -108,28 +109,23 @@ class Spans:
         pairs = np.array(both, dtype=np.int64).reshape(-1, 2)
         return pairs[:, 0], pairs[:, 1]
 
-    def meetings(self, exact: bool) -> Array:
+    @cached_property
+    def meetings(self) -> Array:
         """By span: the number of the collective that it is part of, or -1.
 
-        All ranks of a collective have the same start, when the last one came; where they are woken late
-        (paced, ``exact`` False) those that overlap belong together. Groups that meet in the same instant
-        with the same call count as one.
+        The members of a group call its collectives in the same order, so the k-th one of a rank in a group
+        belongs to the k-th ones of the others. Numbers count in order of group and k.
         """
         found = np.full(len(self.rank), -1)
         spans = np.flatnonzero(self.kind >= FIRST_COLLECTIVE)
-        if exact:
-            _, at = np.unique(self.start_s[spans], return_inverse=True)
-            _, found[spans] = np.unique(at * len(KINDS) + self.kind[spans], return_inverse=True)
-            return found
-        order = spans[np.lexsort((self.start_s[spans], self.kind[spans]))]
-        number, kind, first_end, ranks = -1, -1, 0.0, set[int]()
-        for i in order.tolist():
-            rank, start_s, end_s = int(self.rank[i]), self.start_s[i], self.end_s[i]
-            if self.kind[i] != kind or start_s > first_end or rank in ranks:
-                number, kind, first_end, ranks = number + 1, self.kind[i], end_s, set()
-            ranks.add(rank)
-            first_end = min(first_end, end_s)
-            found[i] = number
+        group = self.group[spans]
+        _, own = np.unique(np.stack([group, self.rank[spans]]), axis=1, return_inverse=True)
+        order = np.argsort(own.ravel(), kind="stable")
+        sizes = np.bincount(own.ravel())
+        count = np.empty(len(spans), dtype=np.int64)
+        count[order] = np.arange(len(spans)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        _, number = np.unique(np.stack([group, count]), axis=1, return_inverse=True)
+        found[spans] = number.ravel()
         return found
 
     def last_entries(self, meetings: Array) -> Array:
@@ -145,16 +141,25 @@ def spans_of(recorders: Sequence[Recorder]) -> Spans:
     arrays = [recorder.span_array() for recorder in recorders]
     rows = np.concatenate(arrays) if arrays else Recorder().span_array()
     rank = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
-    labels, awaited = [], []
+    labels, awaited, groups = [], [], []
+    known: dict[str, int] = {}
     for recorder, array in zip(recorders, arrays, strict=True):
         words = list(recorder.labels)
         codes = [KINDS.index(word) if word in KINDS else -1 for word in words]
         labels.append(np.array(words, dtype=object)[array["label"]])
         awaited.append(np.array(codes)[array["label"]])
+        named = [known.setdefault(_group_of(word), len(known)) for word in words]
+        groups.append(np.array(named)[array["label"]])
     kind, start_s, end_s, peer, size = (rows[n] for n in ("kind", "start_s", "end_s", "peer", "bytes"))
     text = np.concatenate(labels) if labels else np.empty(0, dtype=object)
     waits = np.concatenate(awaited) if awaited else np.empty(0, dtype=np.int64)
-    return Spans(len(arrays), rank, kind, start_s, end_s, peer, size, text, waits)
+    group = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
+    return Spans(len(arrays), rank, kind, start_s, end_s, peer, size, text, waits, group)
+
+
+def _group_of(label: str) -> str:
+    """The group that a collective's label names, "" for the whole run: "mean, ranks 0, 2" has "0, 2"."""
+    return f", {label}".partition(", ranks ")[2]
 
 
 def _by_rank(rank: Array, nodes: int) -> list[Array]:

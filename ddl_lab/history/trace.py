@@ -2,7 +2,9 @@
 
 Ranks are processes, spans are complete events on a thread of theirs, messages that move beside other work
 lie on further threads; flow arrows lead from each send to its receive, and from the rank that came last
-to a collective to the others; metrics are counters. (Format: "Trace Event Format", Chromium project.)
+to a collective to the others; metrics are counters. (Format: "Trace Event Format", Chromium project, as
+Perfetto's importer reads it: an arrow's ends belong to the last slice that began on their thread, slices of a
+thread that overlap are dropped, and a thread's number must be its own in the whole file.)
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from .recorder import KINDS, Recorder
 from .spans import Array, Spans, spans_of
 
 FIRST_PID = 1  # rank 0's: Perfetto keeps process 0 for the kernel's idle task
-MAIN = 1  # the thread of a rank's spans
+MAIN = 0  # the lane of a rank's spans; those beside them have lanes 1, 2, …
 _CHUNK = 10_000  # events written at a time
 Timed: TypeAlias = tuple[int, int, str]  # nanoseconds, order at one instant, an event as JSON
 
@@ -32,10 +34,11 @@ def write_trace(path: Path, recorders: Sequence[Recorder], clock: str, about: Ma
     path = path if path.suffix else path.with_name(path.name + ".json")
     spans = spans_of(recorders)
     start, end, main = _nanoseconds(spans)
-    threads = _threads(spans, start, end, main)
+    lanes = _lanes(spans, start, end, main)
+    threads = FIRST_PID + spans.rank + lanes * len(recorders)  # the main one has its process's number
     streams = [
         _slices(spans, start, end, threads),
-        _flows(spans, start, end, threads, clock),
+        _flows(spans, start, end, threads),
         *_counters(recorders),
         _marks(about.get("marks", ())),
     ]
@@ -44,7 +47,7 @@ def write_trace(path: Path, recorders: Sequence[Recorder], clock: str, about: Ma
     with whole_file(path) as file:
         file.write((json.dumps(head)[:-1] + ', "traceEvents": [\n').encode())
         written = 0
-        for chunk in _chunks(_chained(_names(threads, spans, len(recorders)), events)):
+        for chunk in _chunks(_chained(_names(lanes, spans, len(recorders)), events)):
             file.write(((",\n" if written else "") + ",\n".join(chunk)).encode())
             written += len(chunk)
         file.write(b"\n]}\n")
@@ -62,9 +65,9 @@ def _nanoseconds(spans: Spans) -> tuple[Array, Array, Array]:
     return start, np.where(main, end, np.maximum(end, start + 1)), main
 
 
-def _threads(spans: Spans, start: Array, end: Array, main: Array) -> Array:
-    """The thread of every span: main ones on the first, the others where there is room."""
-    threads = np.full(len(spans.rank), MAIN)
+def _lanes(spans: Spans, start: Array, end: Array, main: Array) -> Array:
+    """The lane of every span: main ones on the first, the others where there is room."""
+    lanes = np.full(len(spans.rank), MAIN)
     beside = np.flatnonzero(~main)
     order = beside[np.lexsort((end[beside], start[beside], spans.rank[beside]))]
     rank, free = -1, list[int]()  # by further thread: when it is free
@@ -73,24 +76,25 @@ def _threads(spans: Spans, start: Array, end: Array, main: Array) -> Array:
             rank, free = spans.rank[i], []
         lane = next((k for k, until in enumerate(free) if until <= start[i]), len(free))
         free[lane : lane + 1] = [end[i]]
-        threads[i] = MAIN + 1 + lane
-    return threads
+        lanes[i] = MAIN + 1 + lane
+    return lanes
 
 
-def _names(threads: Array, spans: Spans, nodes: int) -> Iterator[str]:
+def _names(lanes: Array, spans: Spans, nodes: int) -> Iterator[str]:
     """What the processes and threads are called, and their order."""
     for rank in range(nodes):
         pid = rank + FIRST_PID
-        yield _meta("process_name", pid, {"name": f"rank {rank}"})
-        yield _meta("process_sort_index", pid, {"sort_index": rank})
-    used = np.unique(np.stack([spans.rank, threads], axis=1), axis=0)
-    for rank, thread in used.tolist():
-        name = "spans" if thread == MAIN else f"beside them {thread - MAIN}"
-        yield _meta("thread_name", rank + FIRST_PID, {"name": name}, thread)
-        yield _meta("thread_sort_index", rank + FIRST_PID, {"sort_index": thread}, thread)
+        yield _meta("process_name", pid, pid, {"name": f"rank {rank}"})
+        yield _meta("process_sort_index", pid, pid, {"sort_index": rank})
+    used = np.unique(np.stack([spans.rank, lanes], axis=1), axis=0)
+    for rank, lane in used.tolist():
+        pid, tid = rank + FIRST_PID, rank + FIRST_PID + lane * nodes
+        name = "spans" if lane == MAIN else f"beside them {lane}"
+        yield _meta("thread_name", pid, tid, {"name": name})
+        yield _meta("thread_sort_index", pid, tid, {"sort_index": lane})
 
 
-def _meta(name: str, pid: int, args: dict[str, Any], tid: int = MAIN) -> str:
+def _meta(name: str, pid: int, tid: int, args: dict[str, Any]) -> str:
     return json.dumps({"ph": "M", "name": name, "pid": pid, "tid": tid, "args": args})
 
 
@@ -114,11 +118,12 @@ def _slices(spans: Spans, start: Array, end: Array, threads: Array) -> Iterator[
         )
 
 
-def _flows(spans: Spans, start: Array, end: Array, threads: Array, clock: str) -> Iterator[Timed]:
+def _flows(spans: Spans, start: Array, end: Array, threads: Array) -> Iterator[Timed]:
     """Arrows as pairs of events in their two spans: a start, and a finish just before the end."""
-    pairs = np.concatenate([np.stack(spans.pairs, axis=1), _releases(spans, clock)])
+    pairs = np.concatenate([np.stack(spans.pairs, axis=1), _releases(spans)])
     leaves, comes = start[pairs[:, 0]], end[pairs[:, 1]] - 1
-    fits = comes >= leaves  # else the clocks of two hosts are apart
+    # else the clocks of two hosts are apart, or a paced process woke up after its message was due
+    fits = comes >= leaves
     pairs, times = pairs[fits], np.stack([leaves, comes], axis=1)[fits]
     order = np.lexsort((np.tile([0, 1], len(pairs)), times.ravel()))
     for place in order.tolist():
@@ -136,9 +141,9 @@ def _flows(spans: Spans, start: Array, end: Array, threads: Array, clock: str) -
         )
 
 
-def _releases(spans: Spans, clock: str) -> Array:
+def _releases(spans: Spans) -> Array:
     """Of every collective: its last rank's span with each other member's, shape (k, 2)."""
-    meetings = spans.meetings(exact=clock != "paced")
+    meetings = spans.meetings
     members = np.flatnonzero(meetings >= 0)
     if not len(members):
         return np.empty((0, 2), dtype=np.int64)
@@ -165,7 +170,7 @@ def _counter(rank: int, names: tuple[str, ...], rows: Array) -> Iterator[Timed]:
                     3,
                     (
                         f'{{"ph": "C", "name": {text}, "ts": {_us(at)}, "pid": {rank + FIRST_PID}, '
-                        f'"tid": {MAIN}, "args": {{{text}: {value!r}}}}}'
+                        f'"tid": {rank + FIRST_PID}, "args": {{"value": {value!r}}}}}'
                     ),
                 )
 
@@ -175,7 +180,8 @@ def _marks(marks: Iterable[Any]) -> Iterator[Timed]:
     found = []
     for time_s, rank, text in marks:
         at = round(time_s * 1e9)
-        event = {"ph": "i", "s": "p", "name": text, "pid": rank + FIRST_PID, "tid": MAIN, "ts": at / 1000}
+        pid = rank + FIRST_PID
+        event = {"ph": "i", "s": "p", "name": text, "pid": pid, "tid": pid, "ts": at / 1000}
         found.append((at, 4, json.dumps(event)))
     return iter(sorted(found))
 

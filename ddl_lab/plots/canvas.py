@@ -69,7 +69,7 @@ class Canvas(Figure):
         self._lines = textwrap.wrap(headline, int(width * LETTERS_PER_INCH)) or [""]
         place = {"x": 0.12 / width, "y": 1 - 0.1 / height, "ha": "left", "va": "top"}
         with style():
-            self.suptitle("\n".join(self._lines), fontsize=10.5, **place)
+            self.words = self.suptitle("\n".join(self._lines), fontsize=10.5, **place)
 
     def row(
         self, count: int, *, top: float = 0.5, right: float = 0.2, bottom: float = 0.55, **options: Any

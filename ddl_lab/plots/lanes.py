@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,8 +34,12 @@ class Lanes:
     def within(self, start_s: float, end_s: float) -> Lanes:
         """The spans that have a part in this window, and a length."""
         keep = (self.end_s > start_s) & (self.start_s < end_s) & (self.end_s > self.start_s)
+        return self.only(keep)
+
+    def only(self, chosen: Array) -> Lanes:
+        """The chosen spans."""
         columns = (self.rank, self.start_s, self.end_s, self.work, self.behind)
-        return Lanes(*(column[keep] for column in columns))
+        return Lanes(*(column[chosen] for column in columns))
 
     @property
     def crowded(self) -> bool:
@@ -68,12 +72,25 @@ def _overlapped(start_s: Array, end_s: Array) -> Array:
 def draw_lanes(ax: Axes, lanes: Lanes, nodes: int, factor: float, faint: bool = False) -> None:
     """Draw all spans, times multiplied by ``factor``, a lane of height 1 around each rank."""
     for behind in (False, True):
-        add_bars(ax, lanes, lanes.behind == behind, factor, alpha=0.28 if faint else 1.0)
+        chosen = lanes.only(lanes.behind == behind)
+        shown = _side_by_side(chosen) if behind and faint else chosen
+        add_bars(ax, shown, shown.behind == behind, factor, alpha=0.28 if faint else 1.0)
     ax.set_ylim(nodes - 0.45, -0.55)
     ranks = range(0, nodes, 1 if nodes <= 16 else 2)
     ax.set_yticks(ranks, [f"rank {rank}" for rank in ranks])
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
+
+
+def _side_by_side(lanes: Lanes) -> Lanes:
+    """Each span without what earlier ones of its rank cover: faint bars on each other would be dark."""
+    if not len(lanes.rank):
+        return lanes
+    shift = lanes.rank * (lanes.end_s.max() + 1)  # one rank after another on one axis
+    start_s, end_s = lanes.start_s + shift, lanes.end_s + shift
+    start_s[1:] = np.maximum(start_s[1:], np.maximum.accumulate(end_s)[:-1])
+    trimmed = replace(lanes, start_s=start_s - shift)
+    return trimmed.only(end_s > start_s)
 
 
 def add_bars(ax: Axes, lanes: Lanes, chosen: Array, factor: float, alpha: float = 1.0) -> None:

@@ -36,13 +36,13 @@ def lines(
     """Draw curves over one x; a cross stands where one stops being a number.
 
     ``panels``: by the name of the y axis, with its unit; each has curves by label, (x (k,), y (k,)).
-    ``x``: the name of the x axis. Of the y axes, ``log`` are logarithmic, ``limits`` fixes (low,
-    high), ``points`` marks places (x, y) with dots. ``at``: an x to mark in every panel. ``overlapping``:
-    curves that lie on each other stay visible. Raises ``ValueError`` for no panel, unequal lengths,
-    and y axes that there aren't.
+    ``x``: the name of the x axis. The axes named in ``log`` are logarithmic, that of x with a tick at each
+    of its places; of the y axes ``limits`` fixes (low, high), ``points`` marks places (x, y) with rings.
+    ``at``: an x to mark in every panel. ``overlapping``: curves that lie on each other stay visible.
+    Raises ``ValueError`` for no panel, unequal lengths, and axes that there aren't.
     """
     limits, points = limits or {}, points or {}
-    _check(panels, {*log, *limits, *points})
+    _check(panels, {*log, *limits, *points} - {x})
     from .canvas import COLOURS, INK, Canvas, style
 
     looks = OVERLAPPING if overlapping else PLAIN
@@ -60,6 +60,8 @@ def lines(
             if at is not None:
                 ax.axvline(at, color=INK, lw=1, zorder=0)
             ax.set(xlabel=x, ylabel=y, yscale="log" if y in log else "linear")
+            if x in log:
+                _log_x(ax, np.concatenate([places for places, _ in curves.values()]))
             ax.set_ylim(*limits.get(y, ax.get_ylim()))
         _legend(canvas, axes)
     return canvas
@@ -86,6 +88,12 @@ def _curve(ax: Axes, places: Any, values: Any, look: dict[str, Any]) -> None:
     beside[1:] |= ~known[:-1]
     edges = known & beside
     ax.plot(places[edges], values[edges], "x", color=look["color"], ms=8, mew=2)
+
+
+def _log_x(ax: Axes, places: Any) -> None:
+    ax.set(xscale="log", xticks=np.unique(places))
+    ax.set_xticks([], minor=True)
+    ax.xaxis.set_major_formatter("{x:,.6g}")
 
 
 def _legend(canvas: Any, axes: Sequence[Axes]) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..history.history import History
 from .curves import Curve, Points, curve_of, metric_names
-from .words import clock_of, described_together, joined
+from .legends import fitting, folded
+from .words import clock_of, described_together, joined, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .canvas import Canvas
 
 _AGAINST = {"both": ("time", "steps"), "time": ("time",), "steps": ("steps",)}
+ROOM = 0.3  # what axes that must grow get more than they need, as a share
 BAND = "; line: mean over ranks, band: lowest to highest"
 
 
@@ -47,7 +49,7 @@ def metric(
 
     runs = list(by_label.values())
     named = len(runs) > 1 or label is not None
-    band = BAND if any(run.nodes > 1 for run in runs) else ""
+    band = BAND if any(several(run, name) for run in runs) else ""
     mean = f"; mean of {smooth} steps" if smooth > 1 else ""
     headline = f"{name}: {described_together(runs)}{mean}{band}"
     canvas = Canvas(7.6 if named or against == "both" else 5.0, 3.1, headline)
@@ -85,6 +87,11 @@ def known_curve(history: History, name: str, label: str = "", smooth: int = 1) -
     raise ValueError(f"no metric {name!r} in the history{of}; it has {known}.")
 
 
+def several(history: History, name: str) -> bool:
+    """Whether more than one rank recorded the metric ``name``, so that its curve is a mean."""
+    return sum(any(name in names for names in r.metrics) for r in history.recorders) > 1
+
+
 def _legend_text(label: str, by_label: Mapping[str, History]) -> str:
     """``label``, with its clock where the figure shows several."""
     clocks = {run.clock for run in by_label.values()}
@@ -92,35 +99,51 @@ def _legend_text(label: str, by_label: Mapping[str, History]) -> str:
 
 
 class CurveFigure:
-    """Curves of one metric on a canvas: draw and drop them, again and again, then arrange them."""
+    """Curves of one metric on a canvas: draw and drop them, again and again, then arrange them.
+
+    ``moves``: curves and legend are left out when the canvas is drawn, for ``Layers`` to draw them on top.
+    """
 
     def __init__(
-        self, canvas: Canvas, name: str, clock: str, against: str = "both", named: bool = True
+        self,
+        canvas: Canvas,
+        name: str,
+        clock: str,
+        against: str = "both",
+        named: bool = True,
+        moves: bool = False,
     ) -> None:
         kinds = _AGAINST[against]
         axes = canvas.row(len(kinds), right=1.6 if named else 0.2)
-        axes[0].set_ylabel(name)
+        axes[0].set_ylabel(with_unit(name))
         self._axes: dict[str, Axes] = dict(zip(kinds, axes, strict=True))
         self._axes.get("steps", axes[0]).set_xlabel("steps")
         self.name_clock(clock)
         self._named = named
         self._artists: dict[str, dict[str, tuple[Any, Any]]] = {}  # by label, by kind of axis
         self._extents: dict[str, dict[str, tuple[float, float, float]]] = {}
+        self._drawn: dict[str, tuple[Any, ...]] = {}  # by label: the curve and its look
+        self._named_as: tuple[Any, ...] = ()  # what the legend shows: names, and looks
+        self._moves, self._fitted = moves, False
 
     def draw(self, label: str, curve: Curve, colour: str, faint: bool = False, dashed: bool = False) -> None:
         """Draw the curve of this label, in place of its last one; a faint one has no band."""
+        last, self._drawn[label] = self._drawn.get(label), (curve, colour, faint, dashed)
+        if last is not None and last[0] is curve and last[1:] == (colour, faint, dashed):
+            return
         if label not in self._artists:
             self._artists[label] = {kind: _new(ax, colour) for kind, ax in self._axes.items()}
         self._extents[label] = {}
         for kind, (line, band) in self._artists[label].items():
             points = curve.steps if kind == "steps" else curve.time
             line.set_data(points.x, points.mean)
-            line.set(marker="." if len(points.x) < 3 else "", alpha=0.75 if faint else 1)
-            line.set(linewidth=1.1 if faint else 1.8, zorder=2.0 if faint else 2.5)
-            line.set(color=colour, linestyle="--" if dashed else "-")
+            line.set(marker="." if len(points.x) < 3 else "", zorder=2.0 if faint else 2.5)
+            line.set(**_look(colour, faint, dashed))
             band.set_color(colour)
             band.set_data(points.x, points.low, points.high)
             band.set_visible(not faint and bool(np.any(points.low != points.high)))
+            line.set_animated(self._moves)
+            band.set_animated(self._moves)
             self._extents[label][kind] = _extent(points, faint)
 
     def name_clock(self, clock: str) -> None:
@@ -136,32 +159,76 @@ class CurveFigure:
     def drop(self, label: str) -> None:
         """Remove the curve of this label, if there is one."""
         self._extents.pop(label, None)
+        self._drawn.pop(label, None)
         for artists in self._artists.pop(label, {}).values():
             for artist in artists:
                 artist.remove()
 
-    def arrange(self, labels: Iterable[str]) -> None:
-        """After drawing: fit the axes to all curves, and name them in this order."""
+    @property
+    def moving(self) -> list[Any]:
+        """The artists of all curves and the legend, in the order in which they are drawn."""
+        found = [artist for artists in self._artists.values() for pair in artists.values() for artist in pair]
+        legends = [ax.get_legend() for ax in self._axes.values()]
+        return sorted(filter(None, [*found, *legends]), key=lambda artist: float(artist.get_zorder()))
+
+    @property
+    def behind(self) -> tuple[Any, ...]:
+        """While this is equal, so is all that stands behind the moving artists."""
+        return tuple((ax.get_xlim(), ax.get_ylim(), ax.get_xlabel()) for ax in self._axes.values())
+
+    def arrange(self, labels: Iterable[str], exact: bool = True) -> None:
+        """After drawing: fit the axes to all curves, and name them in this order.
+
+        Unless ``exact``, axes that fit already stay as they are, and others get room to grow: a figure whose
+        axes stand still is quicker to draw and easier to follow.
+        """
         self._artists = {label: self._artists[label] for label in labels if label in self._artists}
         for kind, ax in self._axes.items():
             rows = [extents[kind] for extents in self._extents.values()]
             rows = [row for row in rows if np.isfinite(row).all()]
             if rows:
                 rights, lows, highs = zip(*rows, strict=True)
-                right, low, high = max(rights), min(lows), max(highs)
-                ax.set_xlim(-0.02 * (right or 1), 1.02 * (right or 1))
-                pad = 0.05 * (high - low or abs(high) or 1)
-                ax.set_ylim(low - pad, high + pad)
+                self._fit(ax, max(rights) or 1, min(lows), max(highs), exact or not self._fitted)
+                self._fitted = self._fitted or ax is list(self._axes.values())[-1]
         if self._named:
             self._legend()
 
+    def _fit(self, ax: Axes, right: float, low: float, high: float, exact: bool) -> None:
+        """Limits for what reaches from 0 to ``right`` and from ``low`` to ``high``."""
+        slack = 0.0 if exact else ROOM
+        if exact or not _fits(ax.get_xlim(), 0.0, right):
+            ax.set_xlim(-0.02 * right, (1.02 + slack) * right)
+        if exact or not _fits(ax.get_ylim(), low, high):
+            pad = (0.05 + slack / 2) * (high - low or abs(high) or 1)
+            ax.set_ylim(low - pad, high + pad)
+
     def _legend(self) -> None:
+        from matplotlib.lines import Line2D
+
         from .canvas import style
 
-        *_, (kind, ax) = self._axes.items()
-        lines = [artists[kind][0] for artists in self._artists.values()]
+        names = [folded(label) for label in self._artists]
+        looks = [self._drawn[label][1:] for label in self._artists]
+        if (names, looks) == self._named_as:
+            return
+        self._named_as = (names, looks)
+        *_, ax = self._axes.values()
+        lines = [Line2D([], [], **_look(*look)) for look in looks]
+        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.03)}
         with style():
-            ax.legend(lines, list(self._artists), loc="upper left", bbox_to_anchor=(1.0, 1.03))
+            legend = ax.legend(lines, names, fontsize=fitting(names), **place)
+        legend.set_animated(self._moves)
+
+
+def _look(colour: str, faint: bool, dashed: bool) -> dict[str, Any]:
+    """How a curve is drawn."""
+    strength = {"alpha": 0.75, "linewidth": 1.1} if faint else {"alpha": 1, "linewidth": 1.8}
+    return {"color": colour, "linestyle": "--" if dashed else "-", **strength}
+
+
+def _fits(limits: tuple[float, float], low: float, high: float) -> bool:
+    """Whether axes with these limits show everything from low to high, and not much more."""
+    return limits[0] <= low and high <= limits[1] and high - low >= (limits[1] - limits[0]) / (1 + 2 * ROOM)
 
 
 def _new(ax: Axes, colour: str) -> tuple[Any, Any]:

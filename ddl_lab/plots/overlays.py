@@ -83,15 +83,19 @@ def _strip(ax: Axes, path: Lanes, factor: float) -> None:
     ax.set_ylim(0, high + 0.02)
 
 
-def draw_marks(ax: Axes, history: History, many: bool, window: Window, factor: float) -> None:
-    """The marks of hands (slow, paused, killed), each at its time: in its rank's lane, or across shares."""
+def draw_marks(ax: Axes, history: History, many: bool, window: Window, factor: float) -> list[Any]:
+    """The marks of hands (slow, paused, killed), each at its time: in its rank's lane, or across shares.
+
+    Returns what it drew.
+    """
+    drawn: list[Any] = []
     inches = ax.get_position().width * ax.figure.bbox.width / ax.figure.dpi
     letter = (window.end_s - window.start_s) * factor / inches * _INCHES_PER_LETTER
     lanes: dict[float, list[tuple[float, str]]] = {}
     for time_s, rank, text in sorted(tuple(mark) for mark in history.about.get("marks", ())):
         if window.start_s <= time_s <= window.end_s:
             low, high = (0.0, 1.0) if many else (rank - 0.48, rank + 0.48)
-            ax.vlines(time_s * factor, low, high, color=CHIP, lw=2, zorder=6)
+            drawn.append(ax.vlines(time_s * factor, low, high, color=CHIP, lw=2, zorder=6))
             y, words = (0.93, f"rank {rank}: {text}") if many else (float(rank), text)
             lanes.setdefault(y, []).append((time_s * factor, words))
     chip: dict[str, Any] = {"facecolor": CHIP, "edgecolor": "white", "lw": 0.5, "boxstyle": "round,pad=0.25"}
@@ -104,7 +108,8 @@ def draw_marks(ax: Axes, history: History, many: bool, window: Window, factor: f
                 "color": "white",
                 "zorder": 7,
             }
-            ax.text(x + letter / 2, y, words[1], bbox=chip, **place)
+            drawn.append(ax.text(x + letter / 2, y, words[1], bbox=chip, **place))
+    return drawn
 
 
 def _side_by_side(told: list[tuple[float, str]], letter: float, right: float) -> list[float]:

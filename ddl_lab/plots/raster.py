@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..history.critical import WORK, WORK_OF_KIND
@@ -18,8 +16,8 @@ BEHIND = 3  # of them show messages that move beside other work
 WORKS = WORK[:3]  # all but the time outside spans
 
 
-def raster(history: History, end_s: float, colours: Array) -> tuple[Array, list[int]]:
-    """The ranks' lanes from 0 to ``end_s`` seconds, RGBA of shape (pixels, ``COLUMNS``, 4), and the ranks.
+def raster(history: History, start_s: float, end_s: float, colours: Array) -> tuple[Array, list[int]]:
+    """The ranks' lanes between two times in seconds, RGBA of shape (pixels, ``COLUMNS``, 4), and the ranks.
 
     ``colours``: RGBA bytes by work, as ``WORKS`` names it, shape (3, 4).
     """
@@ -27,7 +25,7 @@ def raster(history: History, end_s: float, colours: Array) -> tuple[Array, list[
     ranks = np.linspace(0, history.nodes - 1, count).round().astype(int).tolist()
     lanes = np.zeros((count, LANE, COLUMNS, 4), dtype=np.uint8)
     for lane, rank in zip(lanes, ranks, strict=True):
-        covered = _covered(history.recorders[rank].span_array(), end_s)
+        covered = _covered(history.recorders[rank].span_array(), start_s, end_s)
         for work in (2, 1, 0):
             lane[:, covered[work]] = colours[work]
         lane[-BEHIND:, covered[1]] = colours[1]  # a message beside arithmetic lies in the lower part
@@ -36,25 +34,15 @@ def raster(history: History, end_s: float, colours: Array) -> tuple[Array, list[
     return lanes.reshape(count * LANE, COLUMNS, 4), ranks
 
 
-def _covered(spans: Array, end_s: float) -> Array:
+def _covered(spans: Array, start_s: float, end_s: float) -> Array:
     """By work and column: whether a span of it lies there; bool, shape (3, ``COLUMNS``)."""
-    spans = spans[(spans["start_s"] < end_s) & (spans["end_s"] > spans["start_s"])]
-    first = np.minimum((spans["start_s"] * (COLUMNS / end_s)).round().astype(int), COLUMNS - 1)
-    last = np.clip((spans["end_s"] * (COLUMNS / end_s)).round().astype(int), first + 1, COLUMNS)
+    inside = (spans["start_s"] < end_s) & (spans["end_s"] > start_s) & (spans["end_s"] > spans["start_s"])
+    spans, scale = spans[inside], COLUMNS / (end_s - start_s)
+    first, last = (((spans[name] - start_s) * scale).round().astype(int) for name in ("start_s", "end_s"))
+    first = np.clip(first, 0, COLUMNS - 1)
+    last = np.clip(last, first + 1, COLUMNS)
     work = WORK_OF_KIND[spans["kind"]]
     change = np.zeros((3, COLUMNS + 1), dtype=int)
     np.add.at(change, (work, first), 1)
     np.add.at(change, (work, last), -1)
     return np.cumsum(change, axis=1)[:, :COLUMNS] > 0
-
-
-def end_of_step(history: History, step: int) -> float | None:
-    """When the last rank recorded ``step``; None where one has not, and where ranks record nothing."""
-    ends = []
-    for recorder in history.recorders:
-        times: list[Any] = [rows["time_s"][rows["step"] == step] for rows in recorder.row_arrays().values()]
-        found = np.concatenate(times) if times else np.empty(0)
-        if not len(found):
-            return None
-        ends.append(float(found.max()))
-    return max(ends)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Timed(Protocol):
 
 
 COLOURS = {"forward": "#0072B2", "backward": "#D55E00"}
+LATER = {"forward": "#8CC4E5", "backward": "#F2B183"}  # of a node's second stage, and all after it
+DIGITS = ("#ffffff", "#1a1a1a")  # on the one and on the other
 WIDTH, LANE, HEAD, FOOT, BETWEEN = 8.6, 0.27, 0.64, 0.52, 0.46  # inches
 LEGIBLE, GAP = 0.075, 0.012  # inches: a digit, and what is left free between two boxes
 
@@ -55,8 +57,8 @@ def schedules(
     """Draw schedules below each other on one time axis; boxes carry the numbers of their micro-batches.
 
     ``panels``: by name, what ``playing.play`` or ``playing.measured`` returned. Where a node has several
-    stages, later ones are paler. ``kept``: by the same names, bytes a node, as bars on the right.
-    ``unit``: what a second is called. Raises ``ValueError`` where there is nothing to draw.
+    stages, the second and later ones are paler. ``kept``: by the same names, bytes a node, as bars on the
+    right. ``unit``: what a second is called. Raises ``ValueError`` where there is nothing to draw.
     """
     if not panels or not all(timed.spans for timed in panels.values()):
         raise ValueError("schedules got nothing to draw: give {name: play(schedule)}.")
@@ -100,27 +102,40 @@ def _label(ax: Axes, text: str) -> None:
 
 
 def _lanes(ax: Axes, timed: Timed, longest: float, inches_per_s: float) -> None:
-    for span in timed.spans:
-        lasts, chunk = span.end_s - span.start_s, span.stage // timed.nodes
-        look = {"color": COLOURS[span.kind], "alpha": max(0.5, 1 - 0.35 * chunk), "linewidth": 0}
-        ax.barh(
-            span.rank,
-            max(0.8 * lasts, lasts - GAP / inches_per_s),
-            0.84,
-            span.start_s,
-            align="center",
-            **look,
-        )
-        room = lasts * inches_per_s / len(str(span.micro))
+    gap_s = GAP / inches_per_s
+    lasts = [end_s - span.start_s for span, end_s in _apart(timed.spans)]
+    look: dict[str, Any] = {"left": [span.start_s for span in timed.spans], "linewidth": 0}
+    look["color"] = [(LATER if _later(span, timed) else COLOURS)[span.kind] for span in timed.spans]
+    widths = [max(0.8 * wide, wide - gap_s) for wide in lasts]
+    ax.barh([span.rank for span in timed.spans], widths, 0.84, **look)
+    digits = len(str(max(span.micro for span in timed.spans)))
+    for span, wide in zip(timed.spans, lasts, strict=True):
+        room = wide * inches_per_s / digits
         if room >= LEGIBLE:
-            middle = (span.start_s + (lasts - GAP / inches_per_s) / 2, span.rank)
+            middle = (span.start_s + (wide - gap_s) / 2, span.rank)
             size = 7.5 if room > 1.4 * LEGIBLE else 6
-            ax.annotate(str(span.micro), middle, ha="center", va="center", fontsize=size, color="#ffffff")
+            text: dict[str, Any] = {"ha": "center", "va": "center", "color": DIGITS[_later(span, timed)]}
+            ax.annotate(str(span.micro), middle, fontsize=size, **text)
     ax.set_xlim(0, longest * 1.005)
     ax.set_ylim(timed.nodes - 0.5, -0.5)
     ax.set_yticks(range(timed.nodes), [f"node {rank}" for rank in range(timed.nodes)])
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
+
+
+def _later(span: Box, timed: Timed) -> bool:
+    """Whether it is of a node's second stage, or of one after that."""
+    return span.stage >= timed.nodes
+
+
+def _apart(spans: Sequence[Box]) -> Iterator[tuple[Box, float]]:
+    """Each span with its end, or with the start of the next one on its node where that came earlier.
+
+    Spans of a run are as wide as they were charged, and one that ended late reaches into the next.
+    """
+    for place, span in enumerate(spans, start=1):
+        after = [following.start_s for following in spans[place : place + 1] if following.rank == span.rank]
+        yield span, min([span.end_s, *after])
 
 
 def _bars(ax: Axes, values: Sequence[float], most: float, last: bool) -> None:

@@ -19,7 +19,7 @@ MOST_BARS = 25  # a side of a histogram; what is beyond goes into the last bar
 
 
 def histogram(runs: Mapping[str, History], headline: str = "") -> Figure:
-    """Shares of gradients by staleness, bars side by side, one colour a run; dashed: each run's mean.
+    """Shares of gradients by staleness: a panel a run, on the same axes; dashed: each run's mean.
 
     ``runs``: histories by label whose server recorded ``staleness``. The last bar gathers the rarest
     hundredth at the high end, and says so. Raises ``ValueError`` where nobody recorded any.
@@ -27,24 +27,22 @@ def histogram(runs: Mapping[str, History], headline: str = "") -> Figure:
     found = {label: _recorded(run, label) for label, run in runs.items()}
     if not found:
         raise ValueError("histogram got no run: give at least one, as in {'measured': history}.")
-    from .canvas import COLOURS, Canvas
+    from .canvas import COLOURS, INK, Canvas, style
 
     together = np.concatenate(list(found.values()))
     most = min(max(1, math.ceil(np.quantile(together, 0.99))), MOST_BARS)
     told = headline or f"staleness: {described_together(list(runs.values()))}"
-    canvas = Canvas(7.8, 3.2, told)
-    (ax,) = canvas.row(1, right=2.2)
-    width = 0.84 / len(found)
-    for place, (label, values) in enumerate(found.items()):
+    canvas = Canvas(max(5.0, 2.6 * len(found)), 3.1, told)
+    axes = canvas.row(len(found), top=0.85)
+    for ax, colour, (label, values) in zip(axes, COLOURS, found.items(), strict=False):
         shares = np.bincount(np.minimum(values, most), minlength=most + 1) / len(values)
-        x = np.arange(most + 1) + (place - (len(found) - 1) / 2) * width
-        colour = COLOURS[place % len(COLOURS)]
-        name = f"{label}\n(mean {values.mean():.2f})"
-        ax.bar(x, 100 * shares, width, color=colour, label=name)
-        ax.axvline(values.mean(), color=colour, ls=(3 * place, (3, 3)), lw=1.3, zorder=3)  # interleaved
-    ax.set(xlabel="staleness: versions between reading and applying", ylabel="gradients (%)")
-    _ticks(ax, most, beyond=bool((together > most).any()))
-    _legend(ax)
+        ax.bar(np.arange(most + 1), 100 * shares, 0.8, color=colour, zorder=2)
+        ax.axvline(values.mean(), color=INK, ls="--", lw=1.3, zorder=3)
+        with style():
+            ax.set_title(f"{label}\nmean {values.mean():.2f}", loc="left", fontsize=9, color=INK)
+        _ticks(ax, most, beyond=bool((together > most).any()), count=12 if len(found) == 1 else 5)
+    axes[0].set_ylabel("gradients (%)")
+    axes[len(axes) // 2].set_xlabel("staleness: versions between reading and applying")
     return canvas
 
 
@@ -58,6 +56,8 @@ def over_time(history: History) -> Figure:
     rows = history.metrics.dropna(subset=["staleness"])
     if "worker" not in rows:
         raise ValueError("over_time needs node.record(staleness=…, worker=…) on the server.")
+    from matplotlib.ticker import MaxNLocator
+
     from .canvas import COLOURS, INK, Canvas
 
     canvas = Canvas(7.8, 3.2, f"staleness of each gradient: {described(history)}")
@@ -73,6 +73,7 @@ def over_time(history: History) -> Figure:
         )
     ax.set(xlabel=f"seconds ({clock_of(history)})", ylabel="staleness (versions)")
     ax.set_ylim(-0.5, 1.12 * max(1, int(staleness.max())))
+    ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     _legend(ax)
     return canvas
 
@@ -87,8 +88,8 @@ def _recorded(history: History, label: str) -> np.ndarray[Any, np.dtype[np.int64
     return np.asarray(values, np.int64)
 
 
-def _ticks(ax: Axes, most: int, beyond: bool) -> None:
-    step = max(1, round(most / 12))
+def _ticks(ax: Axes, most: int, beyond: bool, count: int) -> None:
+    step = max(1, round(most / count))
     places = [*range(0, most - step + 1, step), most]
     ax.set_xticks(places, [*map(str, places[:-1]), f"{most}{'+' if beyond else ''}"])
 

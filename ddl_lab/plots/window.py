@@ -60,18 +60,19 @@ def window_of(history: History, crowded: bool, seconds: Any, steps: Any) -> Wind
         return Window(float(start), float(end), f"from {start:g} to {end:g} s")
     if steps is None and not crowded:
         return Window(0.0, history.elapsed_s or 1e-6)
-    ends = _step_ends(history)
+    ends = step_ends(history)
     if steps is None and len(ends) <= FIRST_STEPS:
         return Window(0.0, history.elapsed_s or 1e-6)
     start, end = _pair(FIRST_STEPS if steps is None else steps)
     if start >= len(ends):
         raise ValueError(f"timeline(steps={steps!r}): this history has {len(ends)} steps.")
     end = min(end, len(ends))
-    which = f"steps {start} to {end - 1}" if start else f"first {end}"
+    several = f"steps {start} to {end - 1}" if end - start > 1 else f"step {start}"
+    which = several if start else f"first {end}"
     return Window(ends[start - 1] if start else 0.0, ends[end - 1], f"{which} of {len(ends)} steps")
 
 
-def _step_ends(history: History) -> list[float]:
+def step_ends(history: History) -> list[float]:
     """By step: when the last rank recorded it."""
     tables = [rows for recorder in history.recorders for rows in recorder.row_arrays().values()]
     if not tables:

@@ -8,6 +8,14 @@ from ..history.history import History
 
 CLOCKS = {"virtual": "virtual clock", "wall": "wall clock", "paced": "paced clock"}
 
+# of metrics that the course records; a loss is a mean of natural logarithms
+UNITS = {"loss": "nats", "staleness": "updates"}
+
+
+def with_unit(metric: str) -> str:
+    """A metric's name as an axis says it: "loss (nats)"."""
+    return f"{metric} ({UNITS[metric]})" if metric in UNITS else metric
+
 
 def clock_of(history: History) -> str:
     """The clock's name as plots say it: "wall clock"."""

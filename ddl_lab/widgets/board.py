@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..cluster.model import Cluster
 from ..history.history import History
 from ..history.recorder import KINDS
-from ..plots.curves import Curve
+from ..plots.curves import Curve, curve_of
 from ..plots.explored import COLOURS, ExploredFigure, Line
-from ..plots.metrics import BAND
+from ..plots.metrics import BAND, known_curve, several
 from ..plots.words import clock_of, described
 from .page import Page
 from .settings import Setting, counted
 
-PAINT_S = 0.1  # between two redraws at least, and at most a seventh of the time goes into them
+PAINT_S = 0.1  # between two redraws at least
+REST = 16  # times as long as it took are between a redraw and the next one of a simulation,
+REAL_REST = 4  # and of a real run, which computes in other processes
+LONG_S = 4.0  # of simulating, after which the timeline comes before the end
 FAINT = 4  # earlier settings that stay in sight
 KEPT = 60  # and that come back without being simulated again
+
+Metrics: TypeAlias = str | Mapping[str, int]  # a name, or by name the steps that a mean is taken of
 
 
 class Board:
     """The figure and its words. One setting stands in front; a real run may stand beside it."""
 
-    def __init__(self, metric: str) -> None:
-        self._metric = metric
-        self._figure = ExploredFigure(metric, History("virtual", []))
+    def __init__(self, metric: Metrics) -> None:
+        self._smooth = {metric: 1} if isinstance(metric, str) else dict(metric)
+        if not self._smooth or not all(isinstance(n, int) and n >= 1 for n in self._smooth.values()):
+            raise ValueError(f"metric={metric!r}: give a name, or steps by name: {{'loss': 20, 'wait': 1}}.")
+        self.metric, *more = self._smooth  # the first one, which the words are about
+        self._figure = ExploredFigure(self.metric, History("virtual", []), more)
         self.page = Page()
-        self.next_paint = self._paint_s = 0.0
+        self.next_paint = self._turned = 0.0
         self._done: dict[str, tuple[Line, History, str]] = {}  # by label, the newest last
         self._front: Setting | None = None
         self._growing: tuple[Line, History] | None = None
@@ -43,9 +52,19 @@ class Board:
         self._growing = self._real = None
         self._real_text = ""
 
+    def curve(self, history: History) -> Curve | None:
+        """The first metric's curve; None before anyone recorded it."""
+        return curve_of(history, self.metric, self._smooth[self.metric])
+
+    def check(self, history: History) -> Curve:
+        """As ``curve``; raises ``ValueError`` where nobody recorded one of the metrics."""
+        first, *_ = [known_curve(history, name, "", smooth) for name, smooth in self._smooth.items()]
+        return first
+
     def turn_to(self, setting: Setting) -> bool:
         """Put this setting in front; whether it was simulated before, and so is shown at once."""
         self._front, self._growing, self.next_paint = setting, None, 0.0
+        self._turned = time.monotonic()
         known = self._done.pop(setting.label, None)
         if known is None:
             return False
@@ -59,14 +78,13 @@ class Board:
         setting = self._front
         assert setting is not None
         self._text = text
-        first = self._growing is None
         if curve is not None:
-            self._growing = (Line(setting.label, setting.nodes, curve), history)
-        self.paint(lower=not first)  # the first points come sooner so
+            self._growing = (Line(setting.label, setting.nodes, curve, more=self._more(history)), history)
+        self.paint(lower=time.monotonic() > self._turned + LONG_S)  # the first points come sooner so
 
     def finished(self, setting: Setting, curve: Curve, speedup: float, history: History, text: str) -> None:
         """Show the front setting's whole curve, and keep it."""
-        line = Line(setting.label, setting.nodes, curve, speedup)
+        line = Line(setting.label, setting.nodes, curve, speedup, more=self._more(history))
         self._growing = None
         self._done[setting.label] = (line, _light(history), text)
         for oldest in list(self._done)[:-KEPT]:
@@ -89,8 +107,9 @@ class Board:
 
     def real(self, asked: Setting, line: Line, history: History, text: str) -> None:
         """Show the real run of the setting ``asked`` beside the front one."""
+        line = replace(line, more=self._more(history))
         self._real, self._real_of, self._real_text = (line, history), asked.label, text
-        self.paint()
+        self.paint(rest=REAL_REST)
 
     def say_of_real(self, text: str) -> None:
         """Say something of a real run that has no curve."""
@@ -106,7 +125,7 @@ class Board:
         code = self._front.code() if self._front else ""
         self.page.say("\n".join(filter(None, told)), code)
 
-    def paint(self, quick: bool = True, lower: bool = True) -> None:
+    def paint(self, quick: bool = True, lower: bool = True, rest: int = REST) -> None:
         """Draw everything anew, the lower row too where told."""
         began = time.monotonic()
         setting = self._front
@@ -115,12 +134,13 @@ class Board:
         lines = sorted(self._coloured(), key=lambda line: (line.measured, line.nodes))
         history = self._real[1] if self._real and self._real_of == setting.label else found[1]
         clock = f"virtual; dashed: {clock_of(self._real[1])}" if self._real else "virtual clock"
-        self._figure.draw(self._headline(setting), clock, setting.label, lines, history if lower else None)
+        headline = self._headline(setting, found[1])
+        below = history if lower else None
+        self._figure.draw(headline, clock, setting.label, lines, below, exact=not quick)
         self._show(quick)
         self.say()
         now = time.monotonic()
-        self._paint_s = max(now - began, 0.9 * self._paint_s)  # the next one may be a slower one again
-        self.next_paint = now + max(PAINT_S, 6 * self._paint_s)
+        self.next_paint = now + max(PAINT_S, rest * (now - began))
 
     def _show(self, quick: bool) -> None:
         bundle: dict[str, Any] = {"image/png": self._figure.png(quick), "text/plain": repr(self._figure)}
@@ -151,11 +171,18 @@ class Board:
         self._colours = {line.label: kept.get(line.label) or next(free) for line in lines}
         return [replace(line, colour=self._colours[line.label]) for line in lines]
 
-    def _headline(self, setting: Setting) -> str:
-        headline = f"{self._metric}: {counted(setting.nodes, 'simulated ')}, virtual clock"
+    def _more(self, history: History) -> dict[str, Curve]:
+        """The further metrics' curves, of those that somebody recorded."""
+        found = {name: curve_of(history, name, smooth) for name, smooth in list(self._smooth.items())[1:]}
+        return {name: curve for name, curve in found.items() if curve}
+
+    def _headline(self, setting: Setting, history: History | None) -> str:
+        headline = f"{self.metric}: {counted(setting.nodes, 'simulated ')}, virtual clock"
+        steps = self._smooth[self.metric]
+        headline += f"; mean of {steps} steps" if steps > 1 else ""
         if self._real:
             return f"{headline}; dashed: {described(self._real[1])}"
-        return headline + (BAND if setting.nodes > 1 else "")
+        return headline + (BAND if history and several(history, self.metric) else "")
 
 
 def _light(history: History) -> History:
@@ -174,16 +201,21 @@ def summary(history: History, setting: Setting, metric: str, curve: Curve, speed
 
 
 def speedup_of(history: History, cluster: Cluster) -> float:
-    """How many times the samples/s of rank 0 alone, which would compute and do nothing else.
+    """How many times the samples/s of rank 0 alone on this cluster, which would compute and do nothing else.
 
-    The compute spans tell how many samples there were: so it holds for virtual time, and, where
-    speeds differ, for workers that compute by samples. 0.0 where nothing was computed.
+    Where workers don't say how many samples they compute, the spans of a simulation tell. 0.0 where
+    nothing is known. It holds for virtual and paced time.
     """
     alone_s = cluster.compute_s(0, "samples", 1)
-    done = 0.0
+    done = sum(history.samples)
+    if not done and history.clock == "virtual":
+        done = sum(_samples_by_time(history, cluster))
+    return done * alone_s / history.elapsed_s if history.elapsed_s else 0.0
+
+
+def _samples_by_time(history: History, cluster: Cluster) -> Iterator[float]:
+    """How many samples each rank could have computed in its compute spans."""
     for rank, recorder in enumerate(history.recorders):
         spans = recorder.span_array()
         spans = spans[spans["kind"] == KINDS.index("compute")]
-        seconds = float((spans["end_s"] - spans["start_s"]).sum())
-        done += seconds * alone_s / cluster.compute_s(rank, "samples", 1)
-    return done / history.elapsed_s if history.elapsed_s else 0.0
+        yield float((spans["end_s"] - spans["start_s"]).sum()) / cluster.compute_s(rank, "samples", 1)

@@ -13,10 +13,8 @@ from typing import Any
 
 from ..cluster.model import Cluster
 from ..history.history import History
-from ..plots.curves import curve_of
-from ..plots.metrics import known_curve
 from ..virtual.simulation import Simulation
-from .board import Board, speedup_of, summary
+from .board import Board, Metrics, speedup_of, summary
 from .lock import Lock, Prediction
 from .newest import Newest, in_words
 from .page import replace_older
@@ -36,7 +34,7 @@ def explore(
     most: int = 64,
     cluster: Cluster = USUAL,
     args: Sequence[Any] = (),
-    metric: str = "loss",
+    metric: Metrics = "loss",
     prediction: Prediction | None = None,
     show_cluster: bool = False,
     **controls: Any,
@@ -52,7 +50,8 @@ def explore(
 
     The figure: ``metric`` against time and steps, speed-up, and the first steps' timeline. The first
     one is complete when the cell ends; earlier settings stay as faint curves. "Run for real" starts
-    processes with the same setting, beside the simulated curve. Raises as ``simulate`` does, and
+    processes with the same setting, beside the simulated curve. ``metric={"loss": 20, "staleness": 1}``:
+    a row for each, and the mean of so many steps. Raises as ``simulate`` does, and
     ``ValueError`` where the worker doesn't record ``metric``; errors after a move stand below.
     """
     panel = Panel(worker, nodes, most, cluster, args, controls, show_cluster)
@@ -64,10 +63,9 @@ def explore(
 class Explorer:
     """One explorer: its panel, its board with figure and words, its simulation and its real run."""
 
-    def __init__(self, panel: Panel, metric: str, prediction: Prediction | None = None) -> None:
-        self.panel, self._metric = panel, metric
-        self.board = Board(metric)
-        self.real = RealRun(self.board, panel.setting, metric)
+    def __init__(self, panel: Panel, metric: Metrics, prediction: Prediction | None = None) -> None:
+        self.panel, self.board = panel, Board(metric)
+        self.real = RealRun(self.board, panel.setting)
         self.lock = Lock(prediction, [c.widget for c in panel.all] + [self.real.start_button])
         self._reset = _button("Reset", "all controls back to their start, earlier curves away")
         self._reset.on_click(lambda _: self.reset())
@@ -120,19 +118,19 @@ class Explorer:
                 self._paint_so_far(setting, simulation.history)
                 yield
             history = simulation.history
-        curve = known_curve(history, self._metric)
+        curve = self.board.check(history)
         times = speedup_of(history, setting.cluster) if history.nodes > 1 else 1.0
         self.board.finished(
-            setting, curve, times, history, summary(history, setting, self._metric, curve, times)
+            setting, curve, times, history, summary(history, setting, self.board.metric, curve, times)
         )
 
     def _paint_so_far(self, setting: Setting, history: History) -> None:
         steps = _steps(history)
+        so_far = f"{setting.label}: simulating, {steps or 'no'} step{'s' if steps > 1 else ''} so far."
         if not steps:
-            self.board.say(f"{setting.label}: simulating, no step so far.")
+            self.board.say(so_far)
         elif time.monotonic() >= self.board.next_paint:
-            curve = curve_of(history, self._metric)
-            self.board.growing(curve, history, f"{setting.label}: simulating, {steps} steps so far.")
+            self.board.growing(self.board.curve(history), history, so_far)
 
 
 def _advanced(simulation: Simulation) -> bool:

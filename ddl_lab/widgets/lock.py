@@ -26,7 +26,7 @@ class Lock:
         self._widgets = list(widgets)
         self.locked = prediction is not None and not prediction.ready
         note = ipywidgets.Label("The controls wait for your prediction: write it in the box above.")
-        self._open = ipywidgets.Button(description="show me anyway", tooltip="use the controls without one")
+        self._open = ipywidgets.Button(description="Show me anyway", tooltip="use the controls without one")
         self._open.on_click(lambda _: self.unlock())
         self.row = ipywidgets.HBox([note, self._open])
         self._show()

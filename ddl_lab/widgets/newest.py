@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, TypeAlias
 
-PAUSE_S = 0.005  # in which the kernel hears messages: each takes several turns of its event loop
+PAUSE_S = 0.001  # in which the kernel hears messages: each takes several turns of its event loop
 
 Slices: TypeAlias = Callable[[], Any]  # makes a generator: work until its next yield is one slice
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from typing import Any
 
 from ..errors import LabError, StoppedRun
 from ..history.history import History
-from ..plots.curves import curve_of
 from ..plots.explored import Line
 from ..plots.words import described
 from ..processes.run import Run, start
-from .board import Board
+from .board import Board, speedup_of
 from .newest import Newest, in_words
 from .settings import Setting
 
@@ -22,15 +22,16 @@ SLOW = 5.0  # times as long
 class RealRun:
     """At most one run at a time; whoever starts another ends it."""
 
-    def __init__(self, board: Board, setting: Callable[[], Setting], metric: str) -> None:
+    def __init__(self, board: Board, setting: Callable[[], Setting]) -> None:
         import ipywidgets
 
-        self._board, self._setting, self._metric = board, setting, metric
+        self._board, self._setting = board, setting
         self._newest = Newest(self._failed)
         self.run: Run | None = None
         self._asked: Setting | None = None
         self._done_to: dict[int, set[str]] = {}  # by rank: "slow", "paused", "killed"
         self._cut = ""
+        self._alone_per_s: dict[tuple[str, ...], float] = {}  # by setting: samples/s of one process
         self.start_button = self._button("Run for real", "start processes with these settings", self.begin)
         self.stop_button = self._button("Stop", "end the processes", self.stop)
         self.paced = ipywidgets.Checkbox(
@@ -106,24 +107,42 @@ class RealRun:
         except StoppedRun:
             return "stopped"
         except LabError as error:
-            return in_words(error)
+            return in_words(error).rstrip(".")
         return "ended"
 
     def _paint(self, history: History, state: str) -> None:
-        curve = curve_of(history, self._metric)
+        curve = self._board.curve(history)
         steps = max(recorder.steps for recorder in history.recorders)
         state = "starting" if state == "goes on" and curve is None else state
-        text = f"Measured on {described(history)}: {state}, {steps} steps in {history.elapsed_s:.3g} s"
+        done = f"{steps} step{'' if steps == 1 else 's'} in {history.elapsed_s:.3g} s"
+        text = f"Measured on {described(history)}: {state}, {done}"
         told_s = self._board.simulated_s(self._asked) if state == "ended" and not self._cut else None
         if told_s and history.elapsed_s:
-            text += f" (simulated {told_s:.3g} s, ratio {history.elapsed_s / told_s:.3g})"
+            text += (
+                f" (simulated {told_s:.3g} s, ratio {history.elapsed_s / told_s:.3g}{_why(history.nodes)})"
+            )
         if curve is None:
             self._board.say_of_real(f"{text}.{self._cut}")
             return
-        text += f", {self._metric} {curve.last:.3g}.{self._told()}{self._cut}"
+        text += f", {self._board.metric} {curve.last:.3g}.{self._told()}{self._cut}"
         label = f"{described(history).split(' over ')[0]},\nmeasured"
         assert self._asked is not None
-        self._board.real(self._asked, Line(label, history.nodes, curve, measured=True), history, text)
+        line = Line(label, history.nodes, curve, self._speedup(history), measured=True)
+        self._board.real(self._asked, line, history, text + self._alone_told(history))
+
+    def _speedup(self, history: History) -> float | None:
+        """Times the samples/s of one node: of the cluster's, or of one that ran at this machine's pace."""
+        assert self._asked is not None
+        if history.clock == "paced":
+            return speedup_of(history, self._asked.cluster) or None
+        if history.nodes == 1 and history.samples_per_s:
+            self._alone_per_s[self._asked.changed] = history.samples_per_s
+        alone_per_s = self._alone_per_s.get(self._asked.changed)
+        return history.samples_per_s / alone_per_s if alone_per_s else None
+
+    def _alone_told(self, history: History) -> str:
+        known = history.clock == "paced" or self._speedup(history) or not history.samples_per_s
+        return "" if known else " (Run one node for real too, and the speed-up gets its ring.)"
 
     def _told(self) -> str:
         told = [f"node {rank}: {', '.join(sorted(done))}" for rank, done in self._done_to.items() if done]
@@ -175,3 +194,10 @@ class RealRun:
         button = ipywidgets.Button(description=name, tooltip=tip, layout={"width": "auto"})
         button.on_click(lambda _: act())
         return button
+
+
+def _why(processes: int) -> str:
+    """Why a run takes longer than simulated where its processes take turns; "" where they need not."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = f"core{'' if cores == 1 else 's'}"
+    return f": {processes} processes share {cores} {share}" if processes > cores else ""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from ..checks import check_args, check_worker
 from ..cluster.model import Cluster, Geometric
 
 Worker = Callable[..., Any]
+PLAIN = (str, bytes, bool, int, complex, type(None))  # whose repr is what one would type
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,13 @@ class Setting:
         return ", ".join([counted(self.nodes), *self.changed])
 
     def code(self, call: str = "simulate") -> str:
-        """One line that does the same."""
-        parts = [_name(self.worker), f"nodes={self.nodes}"]
+        """One line that does the same, where the worker was made: its variables go by their names there."""
+        there = _variables(self.worker)
+        parts = [_name(self.worker, there), f"nodes={self.nodes}"]
         if told := cluster_code(self.cluster):
             parts.append(f"cluster=lab.Cluster({told})")
         if self.args:
-            comma = "," if len(self.args) == 1 else ""
-            parts.append(f"args=({', '.join(map(_code, self.args))}{comma})")
+            parts.append(f"args={_code(self.args, there)}")
         return f"lab.{call}({', '.join(parts)})"
 
 
@@ -51,17 +54,37 @@ def cluster_code(cluster: Cluster) -> str:
     return ", ".join(f"{name}={_code(v)}" for name, v in told.items() if v != getattr(usual, name))
 
 
-def _code(value: Any) -> str:
+def _variables(worker: Worker) -> Mapping[str, Any]:
+    """The variables that are known where ``worker`` was made: a notebook's, mostly."""
+    function: Any = worker
+    while isinstance(function, partial):
+        function = function.func
+    found: Mapping[str, Any] = getattr(getattr(function, "__func__", function), "__globals__", {})
+    return found
+
+
+def _code(value: Any, there: Mapping[str, Any] | None = None) -> str:
+    """``value`` as one would type it; what has no such form goes by its name ``there``."""
     if isinstance(value, Geometric):
         first = "" if value.first == Geometric(1.0).first else f", {value.first!r}"
         return f"lab.geometric({value.alpha!r}{first})"
     if isinstance(value, float):  # a slider's 5e-05 is 4.9999999999999996e-05 after a product
-        return repr(float(f"{value:.12g}"))
-    return _name(value) if callable(value) else repr(value)
+        return repr(float(f"{value:.12g}")) if math.isfinite(value) else f"float({str(value)!r})"
+    if isinstance(value, tuple) and type(value) is tuple:
+        parts = [_code(part, there) for part in value]
+        return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+    if isinstance(value, list):
+        return f"[{', '.join(_code(part, there) for part in value)}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_code(k, there)}: {_code(v, there)}" for k, v in value.items()) + "}"
+    return repr(value) if isinstance(value, PLAIN) else _name(value, there or {}, repr(value))
 
 
-def _name(thing: Any) -> str:
-    return str(getattr(thing, "__name__", None) or type(thing).__name__)
+def _name(thing: Any, there: Mapping[str, Any] | None = None, other: str = "") -> str:
+    """What ``thing`` is called; ``other`` for what has no name."""
+    names = [name for name, value in (there or {}).items() if value is thing and not name.startswith("_")]
+    own = getattr(thing, "__name__", "")
+    return str(own if own in names else (names or [own or other or type(thing).__name__])[0])
 
 
 def with_cluster(cluster: Cluster, nodes: int, moved: Mapping[str, float]) -> Cluster:
