@@ -56,5 +56,5 @@ def verdict(predicted: float, measured: float) -> str:
     if factor <= 1.1:
         return "very near: within a tenth"
     if factor <= 2:
-        return f"near: within a factor of {factor:.2g}"
+        return f"near: within a factor of {factor:.3g}"
     return f"off by a factor of {factor:.3g}: worth finding out why"

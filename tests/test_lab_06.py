@@ -78,6 +78,22 @@ def test_the_labs_functions_are_at_most_25_lines(by_hand):
         assert callable(by_hand[name])
 
 
+def step_s(history):
+    ends = history.metrics.groupby("step").time_s.max()
+    return ends.iloc[1] - ends.iloc[0]
+
+
+@pytest.mark.parametrize(("workers", "servers"), [(8, 1), (4, 2), (5, 8)])
+def test_the_widgets_messages_take_as_long_as_those_of_training(workers, servers, by_hand, data):
+    drawn = defined("06", "s06-picture", torch=torch, S=4 * 201_217, one_round=by_hand["one_round"])
+    cluster = lab.Cluster(speeds=10_000, latency_s=50e-6, bandwidth_bytes_per_s=1e9)
+    told = {"nodes": workers + servers, "cluster": cluster}
+    shown = lab.simulate(drawn["messages_only"], args=(servers,), **told)
+    trained = lab.simulate(by_hand["sharded_servers"], args=(data, 2, servers, 50), **told)
+    assert step_s(shown) == pytest.approx(step_s(trained), rel=1e-5)
+    assert shown.bytes_sent == trained.bytes_sent and shown.messages_sent == trained.messages_sent
+
+
 def test_a_push_too_few_is_a_deadlock_that_names_the_worker(by_hand, data):
     forgetful = defined("06", "s06-failure-round", torch=torch)["forgetful_round"]
     with pytest.raises(lab.DeadlockError) as told:

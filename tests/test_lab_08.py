@@ -116,7 +116,7 @@ def test_the_labs_by_stage_is_the_packages():
 
 
 def test_the_pictures_floats_are_what_stages_keep():
-    names = defined("08", "s08-setup", "s08-picture")
+    names = defined("08", "s08-setup", "s08-layers", "s08-picture")
     schedule = with_messages(by_stage(one_f_one_b, 4, 8))
     history = lab.simulate(package.pipeline, 4, args=(DATA, schedule, 1, 80))
     flight = [4, 3, 2, 1]

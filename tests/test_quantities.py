@@ -46,7 +46,7 @@ def test_amounts_have_four_digits_and_their_unit():
     [
         (0.0, 0.0, "exact"), (3, 3, "exact"),
         (1, 1.05, "very near"), (1.05, 1, "very near"),
-        (1, 1.6, "within a factor of 1.6"), (1.6, 1, "within a factor of 1.6"),
+        (1, 1.6, "within a factor of 1.6"), (1.6, 1, "within a factor of 1.6"), (4, 5, "a factor of 1.25"),
         (1, 40, "off by a factor of 40"), (40, 1, "off by a factor of 40"),
         (0, 3, "zero or infinite"), (3, 0, "zero or infinite"), (3, float("inf"), "zero or infinite"),
         (3, float("nan"), "zero or infinite"), (-2, 2, "of the other sign"),

@@ -1,5 +1,6 @@
 """Meshes of data, pipeline and tensor: the numbers of one process, the right neighbours, clear errors."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from math import prod
@@ -168,9 +169,19 @@ def test_a_mesh_that_doesn_t_come_out_even_is_left_out_and_is_an_error_when_aske
 
 
 def test_memory_is_parameters_states_and_activations():
-    plain = JOB.node_bytes((1, 1, 1))
-    activations = 256 * 4 * (16 + 64) * 4
-    assert plain == 16 * JOB.parameters + activations
-    assert JOB.node_bytes((1, 4, 1)) == 4 * JOB.parameters + activations / 4
-    sharded = meshes.Job(width=16, layers=4, tokens=256, zero=2).node_bytes((4, 1, 1))
-    assert sharded == 4 * JOB.parameters + 12 * JOB.parameters / 4 + activations / 4
+    activations = 64 * 4 * (16 + 64) * 4  # of a micro-batch of 64 rows in all 4 blocks
+    assert JOB.node_bytes((1, 1, 1)) == 16 * JOB.parameters + activations
+    assert JOB.node_bytes((4, 1, 1)) == 16 * JOB.parameters + activations / 4
+    assert JOB.node_bytes((1, 1, 2)) == 8 * JOB.parameters + 64 * 4 * (16 + 32) * 4
+
+
+def test_the_first_stage_holds_as_many_micro_batches_as_there_are_stages():
+    activations = 64 * 4 * (16 + 64) * 4
+    assert JOB.node_bytes((1, 4, 1)) == 4 * JOB.parameters + activations  # 4 of them, in one block
+    few = replace(JOB, micro_batches=2)
+    assert few.node_bytes((1, 4, 1)) == 4 * JOB.parameters + activations  # 2 of them, each twice as large
+
+
+def test_adam_s_states_are_half_of_what_is_kept_and_shared_out_along_data():
+    plain, sharded = (replace(JOB, shard_states=on).node_bytes((4, 1, 2)) for on in (False, True))
+    assert plain - sharded == 4 * JOB.parameters * 3 / 4

@@ -15,7 +15,9 @@ data       one all-reduce of P / (P T) parameters over D nodes
 =========  ================================================================================
 
 Exact for GPipe's schedule where a message between stages takes no longer than a stage's forward pass, and
-hosts hold whole groups: a power of two of nodes, in hosts of a power of two.
+hosts hold whole groups: a power of two of nodes, in hosts of a power of two. 1F1B has the same bubble, and
+waits for a few more messages; what a node must hold is counted as in 1F1B, or without a pipeline as in
+accumulating gradients: activations of at most P micro-batches, where GPipe keeps those of all m.
 """
 
 from __future__ import annotations
@@ -45,8 +47,11 @@ class Job:
     """Rows of the batch of one step, over all nodes."""
     micro_batches: int = 8
     """Of each data group."""
-    zero: int = 0
-    """What is sharded along data: 0 nothing, 1 Adam's states, 2 gradients too; the traffic stays."""
+    shard_states: bool = False
+    """Whether Adam's states are sharded along data (ZeRO's stage 1), by a reduce-scatter and an all-gather.
+
+    They send what the all-reduce sends. Stage 2 is no choice here: it reduces after every micro-batch.
+    """
 
     @property
     def parameters(self) -> int:
@@ -68,15 +73,16 @@ class Job:
         return even and self.tokens % (data * self.micro_batches) == 0
 
     def node_bytes(self, shape: Shape) -> float:
-        """What a node holds: parameters, gradients, Adam's states, and the activations in flight.
+        """What a node holds: parameters, gradients, Adam's two states, and the activations in flight.
 
-        Of every micro-batch a block keeps its input (b, d) and its hidden units (b, 4d / T).
+        Of a micro-batch a block keeps its input (b, d) and its hidden units (b, 4d / T); in flight are P
+        micro-batches on the first stage, which holds the most.
         """
         data, pipeline, tensor = shape
-        kept = sum(size / (data if self.zero >= stage else 1) for size, stage in ((4, 3), (4, 2), (8, 1)))
-        states = kept * self.parameters / (pipeline * tensor)
+        each = SIZE * (1 + 1 + 2 / (data if self.shard_states else 1))
         row = SIZE * (self.width + 4 * self.width / tensor)
-        return states + self.tokens / data * row * self.layers / pipeline
+        rows = min(pipeline, self.micro_batches) * self.rows(shape)
+        return each * self.parameters / (pipeline * tensor) + rows * row * self.layers / pipeline
 
 
 @dataclass(frozen=True)
