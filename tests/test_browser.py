@@ -156,6 +156,7 @@ class Reader:
         return self.cell.locator(".widget-slider .noUi-handle").nth(number)
 
     def drag_to_the_end(self):
+        self.handle().scroll_into_view_if_needed()  # a mouse reaches only what is on the screen
         track = self.cell.locator(".widget-slider .noUi-base").first.bounding_box()
         handle = self.handle().bounding_box()
         y = handle["y"] + handle["height"] / 2
@@ -320,6 +321,7 @@ def dark(reader):
 def test_in_the_dark_theme_it_is_readable(reader):
     dark(reader)
     reader.run_all()
+    reader.sees(expected(4))
     reader.drag_to_the_end()
     reader.sees(expected(64))
     reader.shoot("explorer-dark")

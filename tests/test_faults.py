@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -32,6 +33,7 @@ from ddl_lab.errors import Wait
 from ddl_lab.processes.board import BLOCKED, Status
 from ddl_lab.processes.client import SERVER
 from ddl_lab.processes.diagnosis import slow_report
+from ddl_lab.processes.supervisor import Supervisor
 
 assert nothing_stays_behind and transport  # fixtures
 VICTIMS = [0, 2]
@@ -207,6 +209,20 @@ def test_a_rank_that_was_called_and_sleeps_on_is_named():
     report = slow_report(seen, [rank != 9 for rank in range(12)], [], 5)
     assert report.splitlines()[1] == "  rank 9 waits in barrier(), was called and does not respond"
     assert report.endswith("… and 4 more ranks\n  The others wait for rank 9.")
+
+
+@pytest.mark.parametrize(
+    ("later", "version", "deaf"), [(False, 1, True), (True, 1, False), (False, 2, False)]
+)
+def test_a_rank_that_wakes_up_a_moment_later_is_not_called_deaf(later, version, deaf):
+    def seen(now):
+        return [Status(rank, now, BLOCKED, 0.0, Wait(rank, "barrier()", (1 - rank,))) for rank in range(2)]
+
+    looks, quiets = [seen(1), seen(version)], [[True, False], [True, later]]
+    watcher = SimpleNamespace(
+        _look=lambda: looks.pop(0), _quiet=lambda: quiets.pop(0), pids=[], plan=SimpleNamespace(timeout_s=5)
+    )
+    assert ("does not respond" in Supervisor._slow(watcher)) is deaf
 
 
 # a worker misbehaves

@@ -11,9 +11,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+SLOT = 2**20  # bytes of a collective's block: small enough to stay in a core's cache
 SMALL = 2**14  # bytes: below, a copy more costs less than a meeting more
 _MOST_BYTES = 2**22  # of one tensor in an arena
 _MOST_VIEWS = 64
+
+
+class Region:
+    """How each rank's shared memory is laid out, in bytes. What is never touched takes none."""
+
+    TABLE = 0  # of its groups
+    READY = 2**11  # room for messages laid ready before they are asked for
+    READY_SIZE = 2**22
+    PIECES = READY + READY_SIZE  # and for pieces of large ones
+    PIECES_SIZE = 2**21
+    ARENA = PIECES + PIECES_SIZE  # and for whole tensors
+    ARENA_SIZE = 2**24
+    AREAS = ARENA + ARENA_SIZE  # one a group, of two slots each
+    AREA_SIZE = 2 * SLOT
+    GROUPS = 64
+    SIZE = AREAS + GROUPS * AREA_SIZE
 
 
 class Outbox:

@@ -21,7 +21,7 @@ from ..port import Collective, Group
 from .board import Board, Slot
 from .endpoint import Endpoint
 from .groups import move
-from .mailbox import Incoming, Outgoing, nbytes
+from .parcels import Incoming, Outgoing, nbytes
 from .strangers import no_strangers
 from .wire import Inbox, Record
 

@@ -11,57 +11,15 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from ..port import Group, Ticket, misfit
 from .board import Board, Slot
 from .meeting import Meeter
 from .pacing import Pacer
+from .parcels import DTYPE_CODE, DTYPES, Incoming, Key, Outgoing, Place, nbytes
 from .wire import INLINE, OFFER, PIECE, ROOM, TAKEN, WANT, Inbox, Record
-
-DTYPES = (
-    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32,
-    torch.int16, torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128,
-)  # fmt: skip
-_DTYPE_CODE = {dtype: code for code, dtype in enumerate(DTYPES)}
-
-Key = tuple[int, int]  # a group's key and a tag
-Place = tuple[int, Key, int]  # the other rank, the key, and the number among the messages of these
-
-
-@dataclass(slots=True, eq=False)
-class Outgoing:
-    """A message this rank sends. ``data`` is flat; ``loaded`` bytes of it have been handed over.
-
-    A small message is laid ready with its offer; a large one moves piece by piece when it is asked for.
-    """
-
-    number: int
-    place: Place  # among the messages of its kind
-    dst: int
-    data: Tensor
-    size: int  # bytes
-    ticket: Ticket
-    snapshot: bool  # the worker may change ``data`` as soon as the call returns
-    loaded: int = 0
-    ready: bool = False  # laid whole with the offer
-    blocks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, count) in flight
-
-
-@dataclass(slots=True, eq=False)
-class Incoming:
-    """A message offered to this rank; ``pieces`` are ready to be fetched."""
-
-    offer: Record
-    place: Place
-    pieces: deque[Record]
-    target: Tensor | None = None
-    ticket: Ticket | None = None
-    fetched: int = 0  # bytes
-    arrives: float = 0.0  # paced: when the cluster's link would have delivered it
 
 
 class Mailbox(Meeter):
@@ -92,7 +50,7 @@ class Mailbox(Meeter):
         }
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
-        if tensor.dtype not in _DTYPE_CODE:
+        if tensor.dtype not in DTYPE_CODE:
             raise ValueError(f"send takes numbers and booleans; {tensor.dtype} does not travel.")
         self._sent += 1
         key = (group.key, tag)
@@ -102,7 +60,7 @@ class Mailbox(Meeter):
         self._outgoing[self._sent] = message
         head = self.pacer.departure(self._due_now(), dst, message.size) if self.pacer else 0.0
         offset, size, inline = self._lay_ready(message)
-        code, total = _DTYPE_CODE[tensor.dtype], tensor.numel()
+        code, total = DTYPE_CODE[tensor.dtype], tensor.numel()
         offer = Record(
             OFFER, code, self.rank, group.key, self._sent, 0, tag, offset, size, head, 0.0, total, inline
         )  # fmt: skip
@@ -268,7 +226,3 @@ class Mailbox(Meeter):
             return
         ticket.started, ticket.moved = record.time_a, record.time_b
         ticket.ended, ticket.done = record.time_b if self.pacer else max(self.now(), record.time_b), True
-
-
-def nbytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()

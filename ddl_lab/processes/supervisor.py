@@ -23,6 +23,7 @@ from .resources import Resources, resources_for
 from .wire import waiting_bytes
 
 _SCAN_S = 0.1  # how often the board is read
+_WAKE_S = 0.1  # within which a rank that sleeps hears that it was called, on a busy machine too
 _GRACE_S = 0.3  # how long a stopped worker may take to send its last records
 _GONE_S = 10.0  # how long a killed process may take to be gone
 
@@ -145,7 +146,12 @@ class Supervisor(Heard, threading.Thread):
         return bool(ended or crashed or self._failures or self._stop_reason or self.error)
 
     def _slow(self) -> str:
-        return slow_report(self._look(), self._quiet(), self.pids, self.plan.timeout_s or 0.0)
+        seen, quiet = self._look(), self._quiet()
+        if not all(quiet):  # a rank that has just been called needs a moment to wake up
+            time.sleep(_WAKE_S)
+            later = zip(seen, quiet, self._look(), self._quiet(), strict=True)
+            quiet = [was or still or before != now for before, was, now, still in later]
+        return slow_report(seen, quiet, self.pids, self.plan.timeout_s or 0.0)
 
     def _look(self) -> list[Status]:
         return [self._resources.board.read(rank) for rank in range(self.nodes)]
