@@ -107,3 +107,13 @@ def test_what_does_not_fit_is_refused(panels, options, words):
 
 def test_the_room_offers_it():
     assert plots.lines is lines
+
+
+@pytest.mark.parametrize("high, plain", [(40.0, True), (4e6, False)])
+def test_a_logarithmic_y_of_few_decades_has_plain_numbers(high, plain):
+    figure = plots.lines({"ms": {"a": ([1, 2], [0.3, high])}}, "t", x="x", log=["ms"])
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    told = [tick.get_text() for tick in ax.get_yticklabels(which="both") if tick.get_text()]
+    assert ({"0.5", "1", "2", "5", "10", "20"} <= set(told)) is plain
+    assert any("10^" in text for text in told) is not plain
