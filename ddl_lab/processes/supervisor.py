@@ -112,10 +112,10 @@ class Supervisor(Heard, threading.Thread):
             self.error.__cause__ = error
         finally:
             with self._bell_lock:
+                self._bell.close()  # first: who waits for the end finds nothing left open
+                self._bell_end.close()
                 self.done.set()
                 self.started.set()
-                self._bell.close()
-                self._bell_end.close()
 
     def _follow(self) -> None:
         selector = selectors.DefaultSelector()
