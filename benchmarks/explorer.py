@@ -15,15 +15,14 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import torch
-
 import ddl_lab as lab
 from ddl_lab.cluster.model import Cluster
 from ddl_lab.node import Node
 from ddl_lab.widgets.explorer import Explorer
 from ddl_lab.widgets.panel import Panel
 
-from .table import Row, medians, seconds
+from .simulation import one_thread, step_together
+from .table import Row, medians
 
 EPOCHS = 3
 NODES, BATCH = 64, 500  # lab 00's explorer, its slider at the right end
@@ -62,12 +61,7 @@ def plain_loop(nodes: int, batch: int) -> list[float]:
                 loss = lab.bce_with_logits(model(x), y)
                 gradients.append(lab.gradient(loss, model))
                 losses.append(loss.item())
-            total = gradients[0].clone()
-            for gradient in gradients[1:]:
-                total += gradient
-            total /= nodes
-            for model in models:
-                lab.sgd_step(model, total, lr=0.1)
+            step_together(models, gradients)
     return losses
 
 
@@ -114,16 +108,6 @@ def moved(nodes: int, batch: int) -> tuple[float, float]:
         return asyncio.run(_moved(screen, nodes, batch))
 
 
-def loop_s(nodes: int, batch: int) -> float:
-    """Seconds of the plain loop with one torch thread, as the simulation has."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return seconds(lambda: plain_loop(nodes, batch))
-    finally:
-        torch.set_num_threads(threads)
-
-
 def rows() -> Iterator[Row]:
     """The first points, and the whole redraw."""
     firsts: list[float] = []
@@ -133,7 +117,7 @@ def rows() -> Iterator[Row]:
         firsts.append(first_s)
         return whole_s
 
-    got = medians({"explorer": whole, "loop": lambda: loop_s(NODES, BATCH)})
+    got = medians({"explorer": whole, "loop": lambda: one_thread(lambda: plain_loop(NODES, BATCH))})
     first_s = statistics.median(firsts)
     what = f"explorer moved to {NODES} nodes: first points on the page"
     asked = f"{FIRST_S} s asked for"

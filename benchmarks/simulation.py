@@ -9,11 +9,12 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+from torch import Tensor, nn
 
 import ddl_lab as lab
 from ddl_lab.data import Digits
@@ -54,16 +55,21 @@ def plain_loop(nodes: int, steps: int) -> None:
                 lab.gradient(lab.bce_with_logits(model(x), y), model)
                 for model, (x, y) in zip(models, batches, strict=True)
             ]
-            total = gradients[0].clone()
-            for gradient in gradients[1:]:
-                total += gradient
-            total /= nodes
-            for model in models:
-                lab.sgd_step(model, total, lr=0.1)
+            step_together(models, gradients)
             done += 1
             if done == steps:
                 return
         epoch += 1
+
+
+def step_together(models: Sequence[nn.Module], gradients: Sequence[Tensor]) -> None:
+    """Sum the gradients in rank order, and take the same step with every model."""
+    total = gradients[0].clone()
+    for gradient in gradients[1:]:
+        total += gradient
+    total /= len(models)
+    for model in models:
+        lab.sgd_step(model, total, lr=0.1)
 
 
 def one_thread(call: object) -> float:

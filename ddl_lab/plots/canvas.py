@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 INK = "#797979"  # 4.3 : 1 against white and against JupyterLab's dark ground
@@ -110,6 +111,13 @@ class Canvas(Figure):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         return self.png(), self.shown_size
+
+
+def plain_ticks(ax: Axes) -> None:
+    """A logarithmic y axis with numbers as they are said, 0.5 and 20, in place of powers of ten."""
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def encoded(pixels: np.ndarray[Any, Any], quick: bool = False) -> bytes:

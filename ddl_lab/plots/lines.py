@@ -43,7 +43,7 @@ def lines(
     """
     limits, points = limits or {}, points or {}
     _check(panels, {*log, *limits, *points} - {x})
-    from .canvas import COLOURS, INK, Canvas, style
+    from .canvas import COLOURS, INK, Canvas, plain_ticks, style
 
     looks = OVERLAPPING if overlapping else PLAIN
     labels = list(dict.fromkeys(label for curves in panels.values() for label in curves))
@@ -63,8 +63,9 @@ def lines(
             if x in log:
                 _log_x(ax, np.concatenate([places for places, _ in curves.values()]))
             ax.set_ylim(*limits.get(y, ax.get_ylim()))
-            if y in log:
-                _few_decades(ax)
+            low, high = ax.get_ylim()
+            if y in log and high < 1e3 * low:  # powers of ten alone would be too few
+                plain_ticks(ax)
         _legend(canvas, axes)
     return canvas
 
@@ -96,17 +97,6 @@ def _log_x(ax: Axes, places: Any) -> None:
     ax.set(xscale="log", xticks=np.unique(places))
     ax.set_xticks([], minor=True)
     ax.xaxis.set_major_formatter("{x:,.6g}")
-
-
-def _few_decades(ax: Axes) -> None:
-    """Plain numbers at 1, 2 and 5 of each decade, where powers of ten alone would be too few."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    low, high = ax.get_ylim()
-    if high < 1e3 * low:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend(canvas: Any, axes: Sequence[Axes]) -> None:

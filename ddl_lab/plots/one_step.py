@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 KNOW_NOTHING = 0.6931  # ln 2 nats: the loss of a network that says 1/2 to everything
@@ -22,7 +21,7 @@ def side_by_side(
     """
     if not panels or not all(panels.values()):
         raise ValueError("side_by_side got a panel without curves: give {title: {label: losses}}.")
-    from .canvas import COLOURS, INK, Canvas, style
+    from .canvas import COLOURS, INK, Canvas, plain_ticks, style
 
     canvas = Canvas(7.6, 3.4, headline)
     axes = canvas.row(len(panels), top=0.75, right=1.05)
@@ -37,7 +36,7 @@ def side_by_side(
         ax.set_yscale("log")
         ax.set_title(title, fontsize=9.5, color=INK)
         ax.set_xlabel("steps")
-    _plain_ticks(axes[0])
+    plain_ticks(axes[0])
     axes[0].set_ylabel(ylabel)
     handles = {str(line.get_label()): line for ax in axes for line in ax.get_lines()}
     with style():
@@ -153,15 +152,3 @@ def memory(bars: Mapping[str, Mapping[str, int]], headline: str) -> Figure:
     with style():
         ax.legend(ncols=len(parts), handlelength=1.2, loc="lower left", bbox_to_anchor=(-0.01, 0.98))
     return canvas
-
-
-def _plain_ticks(ax: Axes) -> None:
-    """Numbers as they are said, 0.5 and 20, in place of powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    def plain(value: float, place: Any) -> str:
-        return f"{value:g}"
-
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(plain))
-    ax.yaxis.set_minor_formatter(NullFormatter())

@@ -33,6 +33,11 @@ class Region:
     SIZE = AREAS + GROUPS * AREA_SIZE
 
 
+def _aligned(size: int) -> int:
+    """``size`` bytes in whole lines of 64, one at least."""
+    return max(64, -(-size // 64) * 64)
+
+
 class Outbox:
     """Room for messages in this rank's region: first fit, freed in any order."""
 
@@ -41,7 +46,7 @@ class Outbox:
 
     def take(self, size: int) -> int | None:
         """The offset of ``size`` bytes, aligned to 64, or None where there is no such room now."""
-        need = max(64, -(-size // 64) * 64)
+        need = _aligned(size)
         for i, (start, end) in enumerate(self._free):
             if end - start >= need:
                 self._free[i] = (start + need, end)
@@ -50,7 +55,7 @@ class Outbox:
 
     def give(self, offset: int, size: int) -> None:
         """Give room back."""
-        end = offset + max(64, -(-size // 64) * 64)
+        end = offset + _aligned(size)
         merged: list[tuple[int, int]] = []
         for start, stop in sorted([*self._free, (offset, end)]):
             if merged and merged[-1][1] == start:
@@ -122,7 +127,7 @@ class Arena:
         free = self._free[size]
         if free:
             return free.pop()
-        offset, self._unused = self._unused, self._unused + -(-size // 64) * 64
+        offset, self._unused = self._unused, self._unused + _aligned(size)
         if self._unused <= self._end:
             return offset
         self._unused = offset
