@@ -61,6 +61,12 @@ class Kernel:
             elif message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return text, error, time.monotonic() - began
 
+    def close(self):
+        """End it. The channels to a killed one too: they would go on trying to reach it, socket after socket."""
+        self.client.stop_channels()
+        if self.manager.is_alive():
+            self.manager.shutdown_kernel(now=True)
+
 
 @pytest.fixture
 def kernel():
@@ -68,9 +74,7 @@ def kernel():
     _, error, _ = kernel.run("import ddl_lab as lab, torch\nlab.run(lambda node: 0, 1, progress=False)")
     assert error is None, error
     yield kernel
-    if kernel.manager.is_alive():
-        kernel.client.stop_channels()
-        kernel.manager.shutdown_kernel(now=True)
+    kernel.close()
 
 
 def gone(pids, seconds=5.0):
@@ -208,8 +212,7 @@ def lasting(tmp_path_factory):
     kernel = Kernel(TMPDIR=str(temporary), SEEN=str(seen))
     kernel.temporary, kernel.seen = temporary, seen
     yield kernel
-    kernel.client.stop_channels()
-    kernel.manager.shutdown_kernel(now=True)
+    kernel.close()
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def test_a_worker_that_raises_is_named_with_its_own_lines_only(transport):
 
     def worker(node):
         node.record(loss=node.rank)
+        node.barrier()
         if node.rank == 1:
             helper(torch.ones(3))
         node.barrier()
