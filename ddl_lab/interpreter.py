@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,9 +144,16 @@ def serve() -> None:
 
     torch.set_num_threads(1)
     __import__("torch._dynamo")  # the first optimiser loads it: here once, rather than in each rank
-    for request in sys.stdin:
-        _try(**json.loads(request))
-        print("done", flush=True)
+    folder = ""
+    try:
+        for line in sys.stdin:
+            request = json.loads(line)
+            folder = request["folder"]
+            _try(**request)
+            print("done", flush=True)
+    finally:  # who asked is gone, maybe killed: then the folder is there still
+        shutil.rmtree(folder, ignore_errors=True)
+        os.killpg(os.getpid(), signal.SIGKILL)  # with what the lines have forked
 
 
 def _try(lines: str, ranks: int, timeout_s: float, folder: str) -> None:
@@ -160,8 +169,8 @@ def _try(lines: str, ranks: int, timeout_s: float, folder: str) -> None:
             _note(
                 running.pop(pid), f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
             )
-        else:
-            time.sleep(0.005)  # between two looks at the clock
+        elif select.select([sys.stdin], [], [], 0.005)[0]:  # from who waits for us only its end comes
+            break
     for pid, note in running.items():
         if not note.exists():
             os.kill(pid, signal.SIGKILL)

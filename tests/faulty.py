@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from waiting import wait_until
 
 import ddl_lab as lab
 from ddl_lab.processes.board import BLOCKED, STARTING
@@ -18,7 +19,6 @@ from ddl_lab.processes.wire import ROOM
 
 TRANSPORTS = ["shm", "gloo"]
 COLLECTIVES = ["broadcast", "all_reduce", "reduce_scatter", "all_gather", "barrier"]
-PATIENCE_S = 20  # other work may have this machine's cores
 LARGE = 700_000  # elements: more than one piece, or block
 
 
@@ -39,13 +39,6 @@ def stop_all():
     """End the runs of a test that has failed and left them."""
     while _runs:
         _runs.pop().stop()
-
-
-def wait_until(condition, told="it did not come true in time"):
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, told
-        time.sleep(0.005)
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -25,8 +25,8 @@ from faulty import (
     quietly,
     started,
     transport,
-    wait_until,
 )
+from waiting import wait_until
 
 import ddl_lab as lab
 from ddl_lab.errors import Wait

@@ -17,7 +17,6 @@ import psutil
 import pytest
 import torch
 from faulty import (
-    PATIENCE_S,
     TRANSPORTS,
     Loading,
     hold,
@@ -27,8 +26,8 @@ from faulty import (
     quietly,
     started,
     transport,
-    wait_until,
 )
+from waiting import PATIENCE_S, wait_until
 
 import ddl_lab as lab
 from ddl_lab.processes import client, resources

@@ -1,10 +1,14 @@
 """The interpreter beside a notebook: what ranks print, raise, return and wait for; and that it ends."""
 
 import os
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 import torch
+from waiting import wait_until
 
 from ddl_lab.interpreter import Interpreter
 
@@ -87,6 +91,22 @@ def test_the_meeting_place_is_private_and_gone_afterwards(python):
     lines = "import os\nplace = os.path.dirname(meeting[7:])\nprint(place, oct(os.stat(place).st_mode)[-3:])"
     place, mode = python(lines).printed[0].split()
     assert mode == "700" and not os.path.exists(place)
+
+
+def test_nothing_is_left_when_the_notebook_is_killed(tmp_path):
+    lines = f"import os, time; open('{tmp_path}/' + str(os.getpid()), 'w').close(); time.sleep(60)"
+    asked = f"from ddl_lab.interpreter import Interpreter; Interpreter()({lines!r}, ranks=2)"
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    notebook = subprocess.Popen([sys.executable, "-c", asked], env=os.environ | {"TMPDIR": str(folder)})
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 3)
+    ranks = [int(note.name) for note in tmp_path.iterdir() if note != folder]
+    interpreter = psutil.Process(ranks[0]).ppid()
+    (place,) = folder.glob("tmp*")
+    notebook.kill()
+    notebook.wait()
+    wait_until(lambda: not any(map(psutil.pid_exists, [interpreter, *ranks])))
+    assert not place.exists()
 
 
 def test_lines_that_are_no_python_are_told_before_anything_runs(python):

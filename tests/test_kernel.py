@@ -8,8 +8,8 @@ import psutil
 import pytest
 from faulty import alive
 from jupyter_client.manager import start_new_kernel
+from waiting import eventually
 
-PATIENCE_S = 30  # other work may have this machine's cores
 FOREVER = """
 def forever(node):
     while True:
@@ -62,7 +62,7 @@ class Kernel:
                 return text, error, time.monotonic() - began
 
     def close(self):
-        """End it. The channels to a killed one too: they would go on trying to reach it, socket after socket."""
+        """End it. The channels to a killed one too: they would open socket after socket to reach it."""
         self.client.stop_channels()
         if self.manager.is_alive():
             self.manager.shutdown_kernel(now=True)
@@ -79,16 +79,6 @@ def kernel():
 
 def gone(pids, seconds=5.0):
     return eventually(lambda: not alive(pids), seconds)
-
-
-def eventually(condition, seconds=PATIENCE_S):
-    """Whether ``condition`` came true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def descendants(pid):

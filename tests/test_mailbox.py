@@ -5,15 +5,9 @@ import time
 
 import pytest
 import torch
+from waiting import wait_until
 
 import ddl_lab as lab
-
-
-def wait_until(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def meet_by_hand(node, count, go):

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from waiting import wait_until
 
 import ddl_lab as lab
 from ddl_lab.processes import memory
@@ -264,13 +265,6 @@ def test_a_time_limit_names_the_rank_that_does_not_respond(transport):
 
 
 # stopping
-
-
-def wait_until(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def forever(node):
