@@ -164,10 +164,13 @@ def hopeless(wait: Wait, returned: Iterable[int]) -> bool:
     return bool(missing) and (all(missing) if wait.any_of_them else any(missing))
 
 
-def deadlock_error(waits: Sequence[Wait], returned: Iterable[int]) -> DeadlockError:
-    """Say per rank what it waits for, and who has already returned; those that wait in vain come first."""
+def deadlock_error(waits: Sequence[Wait], returned: Iterable[int], everyone: bool = True) -> DeadlockError:
+    """Say per rank what it waits for, and who has already returned; those that wait in vain come first.
+
+    Not ``everyone``: others still compute, and won't help.
+    """
     gone = sorted(returned)
-    lines = ["no node can go on:"]
+    lines = ["no node can go on:" if everyone else f"{_ranks([w.rank for w in waits])} can never go on:"]
     told = []
     for wait in sorted(waits, key=lambda w: (not hopeless(w, gone), w.rank)):
         waited_for = [r for r in wait.needs if r in gone]
@@ -204,11 +207,12 @@ def _ranks(ranks: Sequence[int]) -> str:
     return f"ranks {', '.join(shown)}{rest}"
 
 
-def mismatch_error(calls: dict[int, str]) -> CollectiveMismatch:
-    """Name each rank's call, equal ones together."""
+def mismatch_error(calls: dict[int, str], late: Sequence[int] = ()) -> CollectiveMismatch:
+    """Name each rank's call, equal ones together, and the ranks that are ``late``."""
     by_call: dict[str, list[int]] = {}
     for rank, call in sorted(calls.items()):
         by_call.setdefault(call, []).append(rank)
     lines = shortened([f"  {_ranks(ranks)}: {call}" for call, ranks in by_call.items()])
+    lines += [f"  {_ranks(late)}: not there yet"] if late else []
     advice = "  A collective must be entered by every rank with the same op, shape, dtype and src."
     return CollectiveMismatch("\n".join(["the ranks disagree on a collective:", *lines, advice]))

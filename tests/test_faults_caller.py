@@ -90,15 +90,52 @@ def test_stop_while_ranks_load(interrupted, transport, tmp_path):
     assert len(seen) == 2 and not any(psutil.pid_exists(pid) for pid in seen)
 
 
-def test_stop_while_ranks_run_and_again_while_they_end(interrupted, transport):
-    """Rank 1 does not hear of the end: there is time for a second click."""
+@pytest.mark.parametrize("as_well", [False, True])
+def test_stop_while_ranks_run_and_again_while_they_end(interrupted, transport, as_well):
+    """Rank 1 does not hear of the end: there is time for a second click, and a third."""
 
     def runs(run):
         return len(run.history.metrics) == 2 and is_stopped(run.pids[1])
 
+    def ends(run):
+        return run._supervisor._stopping
+
     began = time.monotonic()
-    history = interrupted([runs, lambda run: run._supervisor._stopping], stopped_rank, 2, transport)
+    history = interrupted([runs, ends, *[heard] * as_well], stopped_rank, 2, transport)
     assert len(history.metrics) == 2 and time.monotonic() - began < PATIENCE_S
+
+
+def heard(run):
+    """The last click has arrived."""
+    time.sleep(0.05)
+    return True
+
+
+def test_a_second_stop_while_a_started_run_is_waited_for(transport):
+    run = started(stopped_rank, 2, transport)
+    wait_until(lambda: len(run.history.metrics) == 2 and is_stopped(run.pids[1]))
+
+    def click():
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_until(lambda: run._supervisor._stopping)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    clicks = threading.Timer(0.1, click)
+    clicks.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run.wait()
+    clicks.join()
+    assert run.done and len(caught.value.history.metrics) == 2
+
+
+def test_a_caller_that_may_have_no_more_threads(transport, monkeypatch):
+    def refused(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        with pytest.raises(lab.LabError, match="no resources for 2 processes: can't start new thread"):
+            quietly(lambda node: None, 2, transport)
 
 
 # the fork server is killed
@@ -222,8 +259,8 @@ def test_no_descriptor_left_at_any_point_of_the_start(transport, monkeypatch):
 def test_a_fork_server_without_descriptors_says_so_and_serves_on(transport):
     server = SERVER.pid
     limit = resource.prlimit(server, resource.RLIMIT_NOFILE)
-    told = r"too few file descriptors left: .*limit is \d+ .* needs 10 .*Try fewer nodes, or .*\(ulimit -n"
-    for free in (0, 1, 2, 5, 9):
+    told = r"too few file descriptors left: .*limit is \d+ .* needs 12 .*Try fewer nodes, or .*\(ulimit -n"
+    for free in (0, 1, 2, 5, 11):
         resource.prlimit(server, resource.RLIMIT_NOFILE, (limit_with(server, free), limit[1]))
         try:
             with pytest.raises(lab.LabError, match=told):

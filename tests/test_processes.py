@@ -141,6 +141,52 @@ def test_waiting_for_a_rank_that_returned_is_a_deadlock_while_another_computes(t
     assert time.monotonic() - began < 3
 
 
+def test_ranks_that_wait_for_each_other_are_a_deadlock_while_another_computes(transport):
+    def worker(node):
+        if node.rank:
+            node.send(torch.ones(2), 3 - node.rank)
+        time.sleep(30)
+
+    began = time.monotonic()
+    with pytest.raises(lab.DeadlockError, match=r"^ranks 1 and 2 can never go on:\n") as caught:
+        quietly(worker, 3, transport)
+    assert time.monotonic() - began < 3
+    for rank in 1, 2:
+        assert f"rank {rank} waits in send(dst={3 - rank}, tag=0)" in str(caught.value)
+
+
+def test_a_rank_that_waits_for_one_in_a_collective_waits_in_vain(transport):
+    def worker(node):
+        if node.rank == 0:
+            time.sleep(30)
+        elif node.rank == 1:
+            node.recv(torch.ones(1), 2)
+        else:
+            node.barrier()
+
+    with pytest.raises(lab.DeadlockError, match=r"rank 1 waits in recv\(src=2, tag=0\)\n.*in barrier\(\)"):
+        quietly(worker, 3, transport)
+
+
+def test_waits_that_a_late_rank_can_end_are_no_deadlock(transport):
+    def worker(node):
+        if node.rank == 0:
+            time.sleep(0.8)
+            node.send(torch.ones(1), 2)
+        elif node.rank == 2:
+            node.recv(torch.ones(1), 0)
+            node.send(torch.ones(1), 1)
+        else:
+            node.recv(torch.ones(1))
+        for _ in range(2):
+            node.barrier()
+            time.sleep(0.5 * (node.rank == 1))
+        node.all_reduce(torch.ones(1))
+        return True
+
+    assert quietly(worker, 3, transport).results == [True] * 3
+
+
 def test_a_long_computation_is_no_deadlock(transport):
     def worker(node):
         if node.rank == 0:
@@ -169,6 +215,24 @@ def test_a_collective_that_ranks_disagree_on_names_each_ranks_call(transport, ca
         quietly(calls, 3, transport)
     named = re.findall(r"\d", re.sub(r":.*", "", str(caught.value)))
     assert {"0", "1", "2"} <= set(named)
+
+
+@pytest.mark.parametrize("late", [lambda: time.sleep(30), lambda: None])
+def test_ranks_that_disagree_are_told_while_another_is_late_or_has_returned(transport, late):
+    def worker(node):
+        if node.rank == 0:
+            late()
+        elif node.rank == 1:
+            node.barrier()
+        else:
+            node.all_reduce(torch.ones(3))
+
+    began = time.monotonic()
+    with pytest.raises(lab.CollectiveMismatch) as caught:
+        quietly(worker, 3, transport)
+    assert time.monotonic() - began < 3
+    for line in "rank 0: not there yet", "rank 1: barrier()", "rank 2: all_reduce(op=sum) of float32 (3,)":
+        assert f"  {line}\n" in str(caught.value)
 
 
 def test_a_message_of_another_shape_or_type_names_both(transport):
@@ -407,8 +471,32 @@ def test_what_workers_print_appears_while_they_run(capfd):
     waiting.join()
 
 
+def shouts(node):
+    print("loud")
+    os.system("echo from a program; printf unfinished >&2")
+
+
+def test_what_programs_of_workers_write_appears_with_their_rank(capfd):
+    lab.run(shouts, 2)
+    out, err = capfd.readouterr()
+    lines = {
+        f"[rank {rank}] {line}" for rank in range(2) for line in ("loud", "from a program", "unfinished")
+    }
+    assert lines <= set(out.splitlines()) and err == ""
+
+
+def test_the_last_words_of_a_crash_appear(capfd):
+    def worker(node):
+        os.write(2, b"no way on")
+        os.abort()
+
+    with pytest.raises(lab.WorkerError, match="SIGABRT"):
+        lab.run(worker, 1)
+    assert "[rank 0] no way on\n" in capfd.readouterr().out
+
+
 def test_progress_false_silences(capfd):
-    lab.run(lambda node: print("loud"), 2, progress=False)
+    lab.run(shouts, 2, progress=False)
     assert capfd.readouterr() == ("", "")
 
 
@@ -420,11 +508,13 @@ def test_a_warning_is_shown_once_and_not_once_per_rank(capfd):
     assert capfd.readouterr().err.count("UserWarning: old name") == 1
 
 
-def test_a_worker_that_prints_without_end_does_not_flood(capfd):
-    def worker(node):
-        for line in range(5_000):
-            print(line)
+def prints(node):
+    for line in range(5_000):
+        print(line)
 
+
+@pytest.mark.parametrize("worker", [prints, lambda node: os.system("seq 5000")])
+def test_a_worker_that_prints_without_end_does_not_flood(capfd, worker):
     lab.run(worker, 1)
     lines = capfd.readouterr().out.splitlines()
     assert len(lines) == 1_001 and lines[-1] == "[rank 0] … and 4,000 more lines"

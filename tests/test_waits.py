@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ddl_lab.cluster.model import Cluster
-from ddl_lab.errors import DeadlockError
+from ddl_lab.errors import CollectiveMismatch, DeadlockError
 from ddl_lab.virtual.simulation import simulate
 
 SLOW = Cluster(latency_s=10.0, bandwidth_bytes_per_s=4.0)
@@ -27,6 +27,17 @@ def be_busy(node):
         work(node, 1)
         node.group([node.rank]).barrier()
         node.record(busy=1.0)
+
+
+def test_nodes_that_disagree_on_a_collective_are_told_so_though_another_has_returned():
+    def worker(node):
+        if node.rank == 1:
+            node.barrier()
+        elif node.rank == 2:
+            node.all_reduce(torch.zeros(3))
+
+    with pytest.raises(CollectiveMismatch, match=r"rank 1: barrier\(\)\n(.*\n)+  rank 0: not there yet\n"):
+        simulate(worker, 3)
 
 
 def test_two_nodes_that_both_send_first():

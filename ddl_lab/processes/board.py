@@ -18,8 +18,9 @@ from ..errors import Wait
 STARTING, RUNNING, BLOCKED, RETURNED = range(4)
 MAX_RANKS = 256
 _HEAD = struct.Struct("<QIId32sH")  # version, state, any_of, since, needs as a bit mask, text length
-_TEXT = 192
-_CALL = 256  # where the text of the last collective stands
+_TEXT = 176
+_PLACE, _MEETING = 240, struct.Struct("<QQ")  # of the last collective: its group's key, its meeting's number
+_CALL = 256  # and its text
 SLOT = 512
 
 
@@ -32,6 +33,7 @@ class Status:
     state: int
     since: float  # time.monotonic
     wait: Wait
+    place: tuple[int, int] | None = None  # of the collective it waits in: equal for all ranks in that one
 
 
 def doing(status: Status) -> str:
@@ -63,7 +65,8 @@ class Board:
         text = bytes(self._buffer[at + _HEAD.size : at + _HEAD.size + length]).decode(errors="replace")
         bits = int.from_bytes(mask, "little")
         needs = tuple(r for r in range(self.nodes) if bits >> r & 1)
-        return Status(rank, version, state, since, Wait(rank, text, needs, bool(any_of)))
+        place = _MEETING.unpack_from(self._buffer, at + _PLACE) if text and text == self.call(rank) else None
+        return Status(rank, version, state, since, Wait(rank, text, needs, bool(any_of)), place)
 
     def call(self, rank: int) -> str:
         """The collective that ``rank`` last entered."""
@@ -109,10 +112,11 @@ class Slot:
         )
         _HEAD.pack_into(self._buffer, self._at, *head)
 
-    def entered(self, call: str) -> None:
-        """Leave the text of a collective's call, for the report of a mismatch."""
+    def entered(self, call: str, place: tuple[int, int]) -> None:
+        """Leave what collective this is, for the report of a mismatch: its ``place`` and its call's text."""
+        _MEETING.pack_into(self._buffer, self._at + _PLACE, *place)
         if call != self._call:
             self._call = call
             at = self._at + _CALL
-            text = call.encode()[: SLOT - _CALL - 1] + b"\0"
+            text = call.encode()[:_TEXT] + b"\0"
             self._buffer[at : at + len(text)] = text

@@ -76,17 +76,18 @@ def main(rank: int, spec: dict[str, Any], fds: list[int], server: int) -> None:
     nodes = spec["nodes"]
     memory_fd, payload_fd, store_fd = fds[:3]
     inboxes = fds[3 : 3 + 2 * nodes]  # reading and writing end of each rank's pipe
-    controls = fds[3 + 2 * nodes :]
+    outputs, controls = fds[3 + 2 * nodes : 3 + 3 * nodes], fds[3 + 3 * nodes :]
     for other in range(nodes):
         if other != rank:
             os.close(controls[other])
+            os.close(outputs[other])
             os.close(inboxes[2 * other])
     channel = Channel(socket.socket(fileno=controls[rank]))
     die_with(server)
     adopt_orphans()
     SERVER.eager = False  # load_digits would start one more for each rank
     store = functools.partial(_store, spec["folder"], store_fd, nodes)
-    streams = redirect(channel)
+    streams = redirect(channel, outputs[rank])
     recorder = StreamingRecorder(channel)
     started, returned = threading.Event(), threading.Event()
     try:

@@ -5,30 +5,64 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
 import psutil
 
 from ..cluster.model import Cluster
-from ..errors import DeadlockError, WorkerError, deadlock_error, failed_error, hopeless, shortened
+from ..errors import LabError, WorkerError, deadlock_error, failed_error, hopeless, mismatch_error, shortened
 from .board import BLOCKED, RETURNED, STARTING, Status, doing
 
+_LATE_S = 1.0  # for so long ranks that disagree wait for the calls of those that are on the way
 UNHEARD = 70  # the exit code of a worker that could not tell its caller why it ends
 
 
-def deadlock(before: Sequence[Status], now: Sequence[Status], quiet: Sequence[bool]) -> DeadlockError | None:
-    """The deadlock that two looks at the board show, if they show one.
+def deadlock(before: Sequence[Status], now: Sequence[Status], quiet: Sequence[bool]) -> LabError | None:
+    """The deadlock or mismatch that two looks at the board show, if they show one.
 
-    All ranks asleep, with empty inboxes (``quiet``), unchanged since the look before: nobody will act
-    again. A rank asleep that needs one which has returned is as hopeless, whatever the others do.
+    Ranks asleep, with empty inboxes (``quiet``), unchanged since the look before, of which each waits for
+    others of them or for ranks that have returned: none will act again, whatever the rest still computes.
     """
     same = [a.version == b.version for a, b in zip(before, now, strict=True)]
-    returned = [s.rank for s in before if s.state == RETURNED]
-    stuck = [s.wait for s in now if s.state == BLOCKED and quiet[s.rank] and same[s.rank]]
-    lost = any(hopeless(wait, returned) for wait in stuck)
-    if stuck and (lost or len(stuck) + len(returned) == len(now)):
-        return deadlock_error(stuck, returned)
-    return None
+    returned = {s.rank for s in before if s.state == RETURNED}
+    stuck = {s.rank: s for s in now if s.state == BLOCKED and quiet[s.rank] and same[s.rank]}
+    everyone = len(stuck) + len(returned) == len(now)
+    if calls := _different_calls(stuck):
+        late = {need for rank in calls for need in stuck[rank].wait.needs} - calls.keys()
+        newest = max(stuck[rank].since for rank in calls)
+        told = everyone or time.monotonic() - newest > _LATE_S
+        return mismatch_error(calls, sorted(late)) if told else None
+    vain = stuck if everyone else _in_vain(stuck, returned)
+    waits = [status.wait for status in vain.values()]
+    return deadlock_error(waits, returned, everyone) if waits else None
+
+
+def _different_calls(stuck: Mapping[int, Status]) -> dict[int, str]:
+    """The calls, by rank, of those who wait in one collective and disagree on it; none where all agree."""
+    calls: dict[tuple[int, int], dict[int, str]] = defaultdict(dict)
+    for rank, status in stuck.items():
+        if status.place:
+            calls[status.place][rank] = status.wait.call
+    return next((told for told in calls.values() if len(set(told.values())) > 1), {})
+
+
+def _in_vain(stuck: Mapping[int, Status], returned: Collection[int]) -> dict[int, Status]:
+    """Those of ``stuck`` who wait for each other or for ranks that have ``returned``, and can't but wait."""
+    left = dict(stuck)
+    places = {status.place for status in left.values()}
+    if len(places) == 1 and None not in places and not returned:
+        return {}  # as mostly: all of them wait for somebody who is on the way to their collective
+    while able := [rank for rank, status in left.items() if not _needs_one_of(status, left, returned)]:
+        for rank in able:
+            del left[rank]
+    return left
+
+
+def _needs_one_of(status: Status, left: Mapping[int, Status], returned: Collection[int]) -> bool:
+    """Whether a wait can't end while those who are ``left`` don't act; who is in the same collective has."""
+    met = {rank for rank, other in left.items() if other.place and other.place == status.place}
+    return hopeless(status.wait, (left.keys() - met) | set(returned))
 
 
 def slow_report(seen: Sequence[Status], quiet: Sequence[bool], pids: Sequence[int], limit_s: float) -> str:

@@ -220,7 +220,7 @@ def main() -> None:
     from .board import MAX_RANKS
     from .resources import allow_files
 
-    allow_files(3 * MAX_RANKS)  # its own limit: the caller's may have been raised since
+    allow_files(4 * MAX_RANKS)  # its own limit: the caller's may have been raised since
     with contextlib.suppress(BrokenPipeError):  # the caller ended before it asked for anything
         sock.sendall(REPLY.pack(os.getpid()))
         Server(sock, notes).serve()

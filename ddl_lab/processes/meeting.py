@@ -99,8 +99,8 @@ class Meeter(Listener):
         self._meetings[group.key] = number + 1
         check = zlib.crc32(call.encode())
         mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=self._due_now())
-        self._slot.entered(call)
         place = (group.key, number)
+        self._slot.entered(call, place)
         leader = group.ranks[0]
         if self._inbox.spins or len(group.ranks) == 2:
             for rank in group.ranks:

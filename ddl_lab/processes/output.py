@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import os
 import sys
 import warnings
+from collections.abc import Callable
 
 from .channel import Channel
 
 MOST_LINES = 1_000  # of one rank and stream: a loop that prints without end must not flood the caller
 LONGEST_LINE = 2**16  # characters
+_READ = 2**16  # bytes at a time
+_HELD = 16  # times that many are in a pipe at most
 
 
 class Stream(io.TextIOBase):
-    """Standard output or error of a worker: whole lines go to the caller, which adds the rank."""
+    """Standard output or error of a worker: whole lines go to ``tell``; the caller adds the rank."""
 
-    def __init__(self, channel: Channel, name: str) -> None:
-        self._channel, self._name, self._line = channel, name, ""
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell, self._line = tell, ""
         self._lines = 0
 
     def writable(self) -> bool:
@@ -27,8 +32,7 @@ class Stream(io.TextIOBase):
         room = max(0, MOST_LINES - self._lines)
         self._lines += len(whole)
         if whole[:room]:
-            shown = "\n".join(line[:LONGEST_LINE] for line in whole[:room])
-            self._channel.send("print", self._name, shown)
+            self._tell("\n".join(line[:LONGEST_LINE] for line in whole[:room]))
         self._line = self._line[:LONGEST_LINE]  # a line that never ends
         return len(text)
 
@@ -40,13 +44,44 @@ class Stream(io.TextIOBase):
         if self._line:
             self.write("\n")
         if self._lines > MOST_LINES:
-            left_out = f"… and {self._lines - MOST_LINES:,} more lines"
-            self._channel.send("print", self._name, left_out)
+            self._tell(f"… and {self._lines - MOST_LINES:,} more lines")
 
 
-def redirect(channel: Channel) -> list[Stream]:
-    """Send this process's output, errors and warnings to the caller."""
-    streams = [Stream(channel, "stdout"), Stream(channel, "stderr")]
+class Written:
+    """What a worker's process writes past Python, from a pipe: a program it starts, a library, a crash."""
+
+    def __init__(self, fd: int, tell: Callable[[str], None]) -> None:
+        self._fd, self._stream = fd, Stream(tell)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._fd
+
+    def read(self) -> bool:
+        """Take what has come; whether anything had."""
+        try:
+            data = os.read(self._fd, _READ)
+        except BlockingIOError:
+            return False
+        self._stream.write(self._decoder.decode(data))
+        return bool(data)
+
+    def finish(self) -> None:
+        """Take the rest, once the process is gone."""
+        for _ in range(_HELD):
+            if not self.read():
+                break
+        self._stream.finish()
+
+
+def redirect(channel: Channel, output: int) -> list[Stream]:
+    """Send this process's output, errors and warnings to the caller; what goes past Python, to ``output``."""
+    for standard in (1, 2):
+        os.dup2(output, standard)
+    os.close(output)
+    streams = [Stream(lambda text: channel.send("print", "stdout", text))]
+    streams += [Stream(lambda text: channel.send("print", "stderr", text))]
     sys.stdout, sys.stderr = streams
 
     told = 0

@@ -22,7 +22,7 @@ MORE_FILES = "Try fewer nodes, or a higher limit of descriptors (ulimit -n 4096)
 
 
 class Resources:
-    """Shared memory, payload, inbox pipes, control sockets, and a file or folder in which ranks meet."""
+    """Shared memory, payload, pipes in and out, control sockets, and a file or folder in which ranks meet."""
 
     def __init__(self, nodes: int, transport: str, payload: bytes) -> None:
         self.nodes = nodes
@@ -30,7 +30,7 @@ class Resources:
         self._shown: mmap.mmap | None = None
         self._opened: list[int] = []
         self._ours: list[socket.socket] = []
-        allow_files(6 * nodes + 64)
+        allow_files(8 * nodes + 64)
         try:
             with resources_for(nodes):
                 self._make(transport, payload)
@@ -47,10 +47,14 @@ class Resources:
         store_fd = self._keep(memory.create(0))
         pipes = [self._keep(fd) for _ in range(self.nodes) for fd in os.pipe()]
         self.inboxes = pipes[::2]
+        written = [self._keep(fd) for _ in range(self.nodes) for fd in os.pipe()]
+        self.outputs = written[::2]  # what goes to the ranks' descriptors 1 and 2
+        for fd in self.outputs:
+            os.set_blocking(fd, False)
         pairs = [socket.socketpair() for _ in range(self.nodes + 1)]
         self._ours = [ours for ours, _ in pairs]
         theirs = [self._keep(end.detach()) for _, end in pairs]
-        self.fds = [theirs[0], self.memory_fd, payload_fd, store_fd, *pipes, *theirs[1:]]
+        self.fds = [theirs[0], self.memory_fd, payload_fd, store_fd, *pipes, *written[1::2], *theirs[1:]]
         self.run = Channel(self._ours[0])
         self.controls = [Channel(sock) for sock in self._ours[1:]]
         if transport != "shm" and not memory.opens_anew():
@@ -62,9 +66,10 @@ class Resources:
 
     def sent(self) -> None:
         """The workers have their copies: keep only what the supervisor reads."""
-        for fd in set(self._opened) - set(self.inboxes):
+        kept = [*self.inboxes, *self.outputs]
+        for fd in set(self._opened) - set(kept):
             os.close(fd)
-        self._opened = list(self.inboxes)
+        self._opened = kept
 
     def close(self) -> None:
         """Close everything; the fork server ends what is still alive."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import time
@@ -51,8 +52,8 @@ def run(
     )  # fmt: skip
     try:
         return started.wait()
-    except BaseException as error:  # also an interrupt that came before the wait began, or a second one
-        started.stop()
+    except BaseException as error:  # also an interrupt that came before the wait began
+        started._end("interrupted")
         if isinstance(error, KeyboardInterrupt):
             error.history = started.history  # type: ignore[attr-defined]
         raise
@@ -136,7 +137,7 @@ class Run:
             while not run.done.wait(0.1):
                 self._show()
         except KeyboardInterrupt as interrupt:
-            run.stop("interrupted")
+            self._end("interrupted")
             interrupt.history = self.history  # type: ignore[attr-defined]
             raise
         finally:
@@ -148,6 +149,12 @@ class Run:
         if self._progress:
             self._progress.close(history)
         return history
+
+    def _end(self, reason: str) -> None:
+        """End the run and see its processes gone, which takes seconds at most, whoever presses Stop again."""
+        while not self._supervisor.done.is_set():
+            with contextlib.suppress(KeyboardInterrupt):
+                self._supervisor.stop(reason)
 
     def stop(self) -> None:
         """End all processes now and wait until they are gone; ``wait`` then raises ``StoppedRun``."""

@@ -18,6 +18,7 @@ from .board import Status
 from .client import SERVER
 from .diagnosis import deadlock, slow_report
 from .heard import Heard
+from .output import Written
 from .plan import Plan
 from .resources import Resources, resources_for
 from .wire import waiting_bytes
@@ -93,6 +94,17 @@ class Supervisor(Heard, threading.Thread):
         assert self.origin is not None
         self.marks.append((time.monotonic() - self.origin, rank, text))
 
+    def start(self) -> None:
+        """Start the thread. Raises ``LabError`` where this process may have no more of them."""
+        try:
+            super().start()
+        except RuntimeError as error:
+            self._over_with()
+            said = f"no resources for {self.nodes} processes: {error}."
+            raise LabError(
+                f"{said} End other programs or kernels of yours, or ask for more tasks."
+            ) from error
+
     def run(self) -> None:
         """The thread: launch, follow, end. All of it is here, where no Ctrl-C can cut it short."""
         try:
@@ -111,17 +123,23 @@ class Supervisor(Heard, threading.Thread):
             self.error = LabError(f"the run's supervisor failed: {type(error).__name__}: {error}")
             self.error.__cause__ = error
         finally:
-            with self._bell_lock:
-                self._bell.close()  # first: who waits for the end finds nothing left open
-                self._bell_end.close()
-                self.done.set()
-                self.started.set()
+            self._over_with()
+
+    def _over_with(self) -> None:
+        with self._bell_lock:
+            self._bell.close()  # first: who waits for the end finds nothing left open
+            self._bell_end.close()
+            self.done.set()
+            self.started.set()
 
     def _follow(self) -> None:
         selector = selectors.DefaultSelector()
         hear_server = functools.partial(self._on_server, selector)
         selector.register(self._resources.run, selectors.EVENT_READ, hear_server)
         selector.register(self._bell_end, selectors.EVENT_READ, lambda: self._bell_end.recv(64))
+        written = [self._written(rank, fd) for rank, fd in enumerate(self._resources.outputs)]
+        for output in written:
+            selector.register(output, selectors.EVENT_READ, functools.partial(_read, output, selector))
         for rank, channel in enumerate(self._resources.controls):
             hear = functools.partial(self._on_worker, rank, selector)
             selector.register(channel, selectors.EVENT_READ, hear)
@@ -133,6 +151,11 @@ class Supervisor(Heard, threading.Thread):
                     self._look_for_deadlock()
                     next_scan = time.monotonic() + _SCAN_S
             self._end_processes(selector)
+        for output in written if not self._stop_reason else ():  # a library may complain that it was stopped
+            output.finish()
+
+    def _written(self, rank: int, fd: int) -> Written:
+        return Written(fd, functools.partial(self._on_print, rank, "stdout"))
 
     def _hear(self, selector: selectors.BaseSelector, timeout_s: float) -> None:
         for key, _ in selector.select(timeout_s):
@@ -222,6 +245,11 @@ class Supervisor(Heard, threading.Thread):
         if self._server_ended:  # the workers with it
             return self._open == 0
         return len(self._gone) == self._expected
+
+
+def _read(output: Written, selector: selectors.BaseSelector) -> None:
+    if not output.read():  # all that could write are gone
+        selector.unregister(output)
 
 
 def available_cores() -> int:

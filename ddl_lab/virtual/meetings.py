@@ -49,8 +49,8 @@ class Meeting:
         return {rank: work.call for rank, work in self.works.items()}
 
     def agreed(self) -> bool:
-        """Whether all calls are equal."""
-        return len({work.call for work in self.works.values()}) == 1
+        """Whether all calls so far are equal."""
+        return len({work.call for work in self.works.values()}) <= 1
 
     def carry_out(self) -> None:
         """Reduce what all brought; each has then to ``take`` its part."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import DeadlockError, Wait, deadlock_error, hopeless
+from ..errors import LabError, Wait, deadlock_error, hopeless, mismatch_error
 from ..port import Ticket
 from .meetings import Meeting
 
@@ -29,8 +29,11 @@ class Waits:
         wait = self._wait(rank)
         return wait is not None and hopeless(wait, self.returned)
 
-    def deadlock(self) -> DeadlockError:
-        """Say what every blocked node waits for."""
+    def deadlock(self) -> LabError:
+        """Say what every blocked node waits for; or, where some disagree on a collective, that."""
+        for on in set(self.on.values()):
+            if isinstance(on, Meeting) and not on.agreed():
+                return mismatch_error(on.calls(), on.missing)
         waits = map(self._wait, self.on)
         return deadlock_error([wait for wait in waits if wait is not None], self.returned)
 
