@@ -7,7 +7,6 @@ import functools
 import os
 import selectors
 import signal
-import socket
 import sys
 import threading
 import time
@@ -17,10 +16,10 @@ from ..errors import LabError
 from .board import Status
 from .client import SERVER
 from .diagnosis import deadlock, slow_report
-from .heard import Heard
+from .hands import Hands
 from .output import Written
 from .plan import Plan
-from .resources import Resources, resources_for
+from .resources import Resources
 from .wire import waiting_bytes
 
 _SCAN_S = 0.1  # how often the board is read
@@ -29,16 +28,13 @@ _GRACE_S = 0.3  # how long a stopped worker may take to send its last records
 _GONE_S = 10.0  # how long a killed process may take to be gone
 
 
-class Supervisor(Heard, threading.Thread):
+class Supervisor(Hands, threading.Thread):
     """Launches a run's workers and follows them to their end; ``done`` is set when all are gone."""
 
     def __init__(self, payload: bytes, plan: Plan) -> None:
         threading.Thread.__init__(self, daemon=True, name="ddl_lab run")
-        Heard.__init__(self, plan)
-        self.marks: list[tuple[float, int, str]] = []
+        Hands.__init__(self, plan)
         self.startup_s = 0.0
-        self.started = threading.Event()  # the workers run, or the run is over
-        self.done = threading.Event()
         self._open = plan.nodes  # workers that may still say something
         self._guardian: int | None = None  # the fork server's, once that has the run
         self._server_ended = False
@@ -46,9 +42,6 @@ class Supervisor(Heard, threading.Thread):
         self._seen: list[Status] = []
         self._called = time.monotonic()
         self._payload = payload
-        with resources_for(plan.nodes):
-            self._bell, self._bell_end = socket.socketpair()
-        self._bell_lock = threading.Lock()
 
     def _spec(self) -> dict[str, Any]:
         # looking before sleeping pays with a core a rank; gloo's own threads need theirs
@@ -62,37 +55,6 @@ class Supervisor(Heard, threading.Thread):
             "path": list(sys.path),
             "cwd": os.getcwd(),
         }
-
-    def stop(self, reason: str, wait: bool = True) -> None:
-        """End the run now, and (if told) wait until its processes are gone."""
-        with self._bell_lock:
-            if not self.done.is_set():
-                self._stop_reason = self._stop_reason or reason
-                self._bell.send(b"!")
-        if wait:
-            self.done.wait()
-
-    def signal(self, rank: int, number: int, mark: str) -> None:
-        """Send a signal to a rank's process, through its parent: a process id is never reused so."""
-        self.started.wait()
-        with self._bell_lock:
-            if not self.done.is_set() and self.origin is not None:
-                with contextlib.suppress(OSError):  # no server: the run is about to end
-                    self._resources.run.send(rank, number)
-                self._mark(rank, mark)
-
-    def slow(self, rank: int, factor: float) -> None:
-        """Make a rank's compute spans take ``factor`` times as long from now on."""
-        self.started.wait()
-        with self._bell_lock:
-            if not self.done.is_set() and self.origin is not None:
-                with contextlib.suppress(OSError):  # that rank is gone: the run is about to end
-                    self._resources.controls[rank].send("slow", factor)
-                self._mark(rank, f"slow x{factor:g}")
-
-    def _mark(self, rank: int, text: str) -> None:
-        assert self.origin is not None
-        self.marks.append((time.monotonic() - self.origin, rank, text))
 
     def start(self) -> None:
         """Start the thread. Raises ``LabError`` where this process may have no more of them."""
@@ -124,13 +86,6 @@ class Supervisor(Heard, threading.Thread):
             self.error.__cause__ = error
         finally:
             self._over_with()
-
-    def _over_with(self) -> None:
-        with self._bell_lock:
-            self._bell.close()  # first: who waits for the end finds nothing left open
-            self._bell_end.close()
-            self.done.set()
-            self.started.set()
 
     def _follow(self) -> None:
         selector = selectors.DefaultSelector()

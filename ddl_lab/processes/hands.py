@@ -1,0 +1,65 @@
+"""The learner's hands on a run that goes on: from any thread, each within a fifth of a second."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+
+from .heard import Heard
+from .plan import Plan
+from .resources import Resources, resources_for
+
+
+class Hands(Heard):
+    """Stops, slows and signals ranks. Its bell wakes the supervisor; it is closed when the run is over."""
+
+    _resources: Resources
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.marks: list[tuple[float, int, str]] = []
+        self.started = threading.Event()  # the workers run, or the run is over
+        self.done = threading.Event()
+        with resources_for(plan.nodes):
+            self._bell, self._bell_end = socket.socketpair()
+        self._bell_lock = threading.Lock()
+
+    def stop(self, reason: str, wait: bool = True) -> None:
+        """End the run now, and (if told) wait until its processes are gone."""
+        with self._bell_lock:
+            if not self.done.is_set():
+                self._stop_reason = self._stop_reason or reason
+                self._bell.send(b"!")
+        if wait:
+            self.done.wait()
+
+    def signal(self, rank: int, number: int, mark: str) -> None:
+        """Send a signal to a rank's process, through its parent: a process id is never reused so."""
+        self.started.wait()
+        with self._bell_lock:
+            if not self.done.is_set() and self.origin is not None:
+                with contextlib.suppress(OSError):  # no server: the run is about to end
+                    self._resources.run.send(rank, number)
+                self._mark(rank, mark)
+
+    def slow(self, rank: int, factor: float) -> None:
+        """Make a rank's compute spans take ``factor`` times as long from now on."""
+        self.started.wait()
+        with self._bell_lock:
+            if not self.done.is_set() and self.origin is not None:
+                with contextlib.suppress(OSError):  # that rank is gone: the run is about to end
+                    self._resources.controls[rank].send("slow", factor)
+                self._mark(rank, f"slow x{factor:g}")
+
+    def _mark(self, rank: int, text: str) -> None:
+        assert self.origin is not None
+        self.marks.append((time.monotonic() - self.origin, rank, text))
+
+    def _over_with(self) -> None:
+        with self._bell_lock:
+            self._bell.close()  # first: who waits for the end finds nothing left open
+            self._bell_end.close()
+            self.done.set()
+            self.started.set()
