@@ -117,7 +117,7 @@ def main(rank: int, spec: dict[str, Any], fds: list[int], server: int) -> None:
 
 
 def _keep_forks_out(channel: Channel, inbox: Inbox) -> None:
-    """A process that the worker forks is no rank: its prints go where the server's go, its calls fail."""
+    """A process that the worker forks is no rank: it prints as a program would, and its calls fail."""
 
     def leave() -> None:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__

@@ -107,7 +107,7 @@ def death_error(rank: int, code: int, cluster: Cluster | None, origin: float | N
 def death(code: int) -> str:
     """How a process that said nothing ended."""
     if code == UNHEARD:
-        return "ended and could not tell why (no memory left, or its files closed?): the kernel's stderr may."
+        return "ended and could not tell why (no memory left, or its files closed?): what it printed last may."
     if code >= 0:
         return f"ended its process with exit code {code}: a worker returns, it does not call os._exit."
     name = signal.Signals(-code).name
