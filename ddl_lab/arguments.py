@@ -102,7 +102,19 @@ def writable(node: Caller, name: str, tensor: Any) -> Tensor:
             f"node.{name} writes into its tensor, and this one is part of an autograd graph that "
             "would not know: pass tensor.detach()."
         )
-    return readable(node, name, tensor)
+    flat = readable(node, name, tensor)
+    # one that is not contiguous was copied, and the copy must fit back
+    if flat is not tensor and not tensor.is_contiguous() and _overlaps(tensor):
+        raise ValueError(
+            f"node.{name} writes into its tensor, and some of this one's elements share memory: "
+            "give a contiguous tensor, such as tensor.contiguous()."
+        )
+    return flat
+
+
+def _overlaps(tensor: Tensor) -> bool:
+    """Whether it is expanded: one element in memory stands for several."""
+    return any(s == 0 and size > 1 for s, size in zip(tensor.stride(), tensor.shape, strict=True))
 
 
 def write_back(tensor: Tensor, flat: Tensor) -> None:

@@ -55,7 +55,8 @@ def _check_call(worker: Callable[..., Any], signature: inspect.Signature, args: 
     named = [p for p in signature.parameters.values() if p.kind in positional]
     rest = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in signature.parameters.values())
     if not named and not rest:
-        raise TypeError(f"{told} takes no node: write def {_name(worker)}(node): …")
+        mend = "lambda node: …" if _name(worker) == "<lambda>" else f"def {_name(worker)}(node): …"
+        raise TypeError(f"{told} takes no node: write {mend}")
     try:
         signature.bind(None, *args)
     except TypeError as error:

@@ -155,6 +155,11 @@ class Wait:
     call: str  # "recv(src=1, tag=0)"
     needs: tuple[int, ...]  # the ranks that could end the wait
     any_of_them: bool = False  # True: one of them is enough (recv from any source)
+    nth: int = 0  # of a collective: that it is the group's first, second, …
+
+    def told(self) -> str:
+        """The call, and which collective of the group it is."""
+        return f"{self.call} (its {ordinal(self.nth)} collective)" if self.nth else self.call
 
 
 def hopeless(wait: Wait, returned: Iterable[int]) -> bool:
@@ -175,7 +180,7 @@ def deadlock_error(waits: Sequence[Wait], returned: Iterable[int], everyone: boo
     for wait in sorted(waits, key=lambda w: (not hopeless(w, gone), w.rank)):
         waited_for = [r for r in wait.needs if r in gone]
         why = f", but {_ranks(waited_for)} returned already" if waited_for else ""
-        told.append(f"  rank {wait.rank} waits in {wait.call}{why}")
+        told.append(f"  rank {wait.rank} waits in {wait.told()}{why}")
     lines += shortened(told)
     if gone:
         lines.append(f"  returned: {_ranks(gone)}")
@@ -187,7 +192,7 @@ def _advice(waits: Sequence[Wait], gone: Sequence[int]) -> str:
     sends = [w for w in waits if w.call.startswith("send")]
     if len(sends) > 1 and len(sends) == len(waits):
         return "  Every one of them sends first, and a send ends when it is received: let one receive first."
-    if gone:
+    if any(hopeless(wait, gone) for wait in waits):
         return "  Every rank must make the same number of matching calls: look at loops of unequal length."
     return "  Look for a call that one rank makes and its peer does not, or makes in another order or tag."
 
@@ -207,12 +212,19 @@ def _ranks(ranks: Sequence[int]) -> str:
     return f"ranks {', '.join(shown)}{rest}"
 
 
-def mismatch_error(calls: dict[int, str], late: Sequence[int] = ()) -> CollectiveMismatch:
-    """Name each rank's call, equal ones together, and the ranks that are ``late``."""
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, …"""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def mismatch_error(calls: dict[int, str], late: Sequence[int] = (), nth: int = 0) -> CollectiveMismatch:
+    """Name each rank's call, equal ones together; who is ``late``; and that it is the ``nth`` of each."""
     by_call: dict[str, list[int]] = {}
     for rank, call in sorted(calls.items()):
         by_call.setdefault(call, []).append(rank)
     lines = shortened([f"  {_ranks(ranks)}: {call}" for call, ranks in by_call.items()])
     lines += [f"  {_ranks(late)}: not there yet"] if late else []
+    which = f", the {ordinal(nth)} of each" if nth else ""
     advice = "  A collective must be entered by every rank with the same op, shape, dtype and src."
-    return CollectiveMismatch("\n".join(["the ranks disagree on a collective:", *lines, advice]))
+    return CollectiveMismatch("\n".join([f"the ranks disagree on a collective{which}:", *lines, advice]))

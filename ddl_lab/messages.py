@@ -51,6 +51,7 @@ class Family:
     def __init__(self, world_size: int) -> None:
         self.world_size = world_size  # of the run
         self.computing = False  # inside a compute span
+        self.meeting = 0  # groups that have had a collective
         self.unfinished: list[Handle] = []  # isends that may not be delivered yet
         self.groups: dict[tuple[int, ...], Any] = {}
 
@@ -116,7 +117,7 @@ class Messages:
     ) -> tuple[float, Ticket]:
         self._enter(name)
         peer = self._peer(name, "dst", dst)
-        call = f"{name}(dst={dst}, tag={checked_tag(name, tag)})"
+        call = f"{name}(dst={dst}, tag={checked_tag(name, tag)}){self._in_group('to', peer)}"
         flat = readable(self, name, tensor)
         ticket = Ticket(call, (peer,), self.now())
         self._port.send(self._group, flat, peer, tag, ticket, snapshot)
@@ -152,6 +153,7 @@ class Messages:
         else:
             needs = (self._peer(name, "src", src),)
         call = f"{name}(src={'any' if src is None else src}, tag={checked_tag(name, tag)})"
+        call += self._in_group("from", None if src is None else needs[0])
         flat = writable(self, name, tensor)
         ticket = Ticket(call, needs, self.now())
         self._port.recv(self._group, flat, tag, ticket)
@@ -165,6 +167,12 @@ class Messages:
             raise RuntimeError(
                 f"node.{name} inside node.compute: a span is arithmetic only, end it before this call."
             )
+
+    def _in_group(self, way: str, peer: int | None) -> str:
+        """In a sub-group: which one, and the peer's rank in the run, which reports number by."""
+        words = self._group.words(self._family.world_size)
+        told = f": {way} rank {peer}" if peer is not None else ""
+        return f" in the group of {words}{told}" if words else ""
 
     def _peer(self, name: str, argument: str, rank: int) -> int:
         """The rank in the run of the group's ``rank``, which must be another node."""

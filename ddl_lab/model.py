@@ -154,7 +154,11 @@ def sgd_step(model: nn.Module, gradient: torch.Tensor, lr: float) -> None:
             f"sgd_step: gradient must be {_described(flat)}, got {_described(gradient)}: "
             "lab.gradient(loss, model) gives the right one"
         )
-    if not math.isfinite(lr):
+    try:
+        finite = math.isfinite(lr)
+    except TypeError:
+        raise TypeError(f"sgd_step: lr must be a number such as 0.1, got {lr!r:.80}") from None
+    if not finite:
         raise ValueError(f"sgd_step: lr must be a finite number such as 0.1, got {lr!r}")
     with torch.no_grad():
         flat.add_(gradient, alpha=-lr)

@@ -28,15 +28,15 @@ from .arguments import (
 from .cluster import collectives
 from .cluster.collectives import Work
 from .messages import Messages
-from .port import Collective
+from .port import MOST_GROUPS, Collective
 
 
 @lru_cache(maxsize=256)
-def _call(name: str, op: str, src: int, dtype: torch.dtype, shape: tuple[int, ...] | None) -> str:
+def _call(name: str, op: str, src: int, dtype: torch.dtype, shape: tuple[int, ...] | None, group: str) -> str:
     """A collective as ranks compare it and reports show it: "all_reduce(op=sum) of float32 (3,)"."""
     argument = f"op={op}" if op else f"src={src}" if name == "broadcast" else ""
     tensors = "" if shape is None else f" of {str(dtype)[6:]} {tuple(shape)}"
-    return f"{name}({argument}){tensors}"
+    return f"{name}({argument}){tensors}{f' in the group of {group}' if group else ''}"
 
 
 class _Compute:
@@ -169,7 +169,11 @@ class Node(Messages):
         else:
             chunks, cost = sizes, Work(name, tuple(c * size for c in sizes), src)
         shape = None if told is None else told.shape if isinstance(told, Tensor) else sizes
-        work = Collective(name, op, src, own, full, chunks, _call(name, op, src, own.dtype, shape))
+        group = self._group.words(self._family.world_size)
+        if not self._group.calls:
+            self._count_group()
+        call = _call(name, op, src, own.dtype, shape, group)
+        work = Collective(name, op, src, own, full, chunks, call)
         called = self.now()
         started, ended = self._port.collective(self._group, work)
         self._group.calls += 1
@@ -178,6 +182,12 @@ class Node(Messages):
         nbytes, messages = collectives.traffic(algorithm, cost, self.rank)
         self._recorder.sent(nbytes, messages)
         label = f"{op} by {algorithm}".lstrip() if self._port.chooses else op
-        if group := self._group.words(self._family.world_size):
+        if group:
             label = f"{label}, {group}" if label else group
         self._recorder.span(name, max(called, started), ended, -1, nbytes, label)
+
+    def _count_group(self) -> None:
+        """Note a group's first collective: each has an area of its own in shared memory."""
+        self._family.meeting += 1
+        if self._family.meeting > MOST_GROUPS:
+            raise ValueError(f"a rank can be in {MOST_GROUPS} groups with collectives; this is one more.")

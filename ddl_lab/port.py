@@ -13,6 +13,7 @@ from torch import Tensor
 
 OPS = ("sum", "mean", "max", "min")
 MAX_TAG = 2**31 - 1
+MOST_GROUPS = 64  # of one rank, with collectives
 
 
 @lru_cache(maxsize=256)

@@ -27,11 +27,15 @@ def generator(node):
     yield
 
 
+def nodeless(): ...
+
+
 @pytest.mark.parametrize(
     ("worker", "args", "told"),
     [
         (3, (), "worker must be a function of a node, got 3"),
-        (lambda: 0, (), "takes no node: write def"),
+        (lambda: 0, (), r"<lambda>\(\) takes no node: write lambda node: …"),
+        (nodeless, (), r"nodeless\(\) takes no node: write def nodeless\(node\): …"),
         (lambda *, node: 0, (), "takes no node"),
         (lambda node, lr: 0, (), "missing a required argument: 'lr'"),
         (lambda node: 0, (1,), "too many positional arguments"),

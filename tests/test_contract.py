@@ -1,5 +1,6 @@
 """The contract of ``node``, one suite over every engine: processes over shm, over gloo, and simulate."""
 
+import itertools
 import math
 import random
 from functools import partial
@@ -347,6 +348,21 @@ def test_groups_renumber_nest_and_stay_apart(engine):
     assert [r[0] for r in results] == [(0, 2), (1, 2), (1, 2), (0, 2)]
     assert [r[1] for r in results] == [12.0] * 4
     assert [r[2] for r in results] == [0.0, 3.0, 0.0, 3.0]
+
+
+def test_a_rank_may_be_in_64_groups_with_collectives(engine):
+    def worker(node):
+        met = 0
+        for size in (2, 3, 4, 5):
+            for ranks in itertools.combinations(range(8), size):
+                if node.rank in ranks:
+                    node.group(ranks).barrier()
+                    met += 1
+                    node.record(met=met)
+
+    with pytest.raises(lab.WorkerError, match="in 64 groups with collectives; this is one more") as caught:
+        engine(worker, 8)
+    assert caught.value.history.metrics.met.max() == 64
 
 
 def test_a_group_call_of_a_non_member_is_refused(engine):

@@ -1,6 +1,9 @@
 """environment.yml (conda), requirements.lock (pip) and pyproject.toml must tell the same story."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -101,3 +104,19 @@ def test_every_line_of_the_lock_is_an_exact_pin_that_any_machine_can_install():
 
 def test_the_lock_says_nothing_of_where_packages_come_from():
     assert not re.search(r"https?:|--(extra-)?index-url|@ file", LOCK + CONDA)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_make_setup_refuses_an_older_python_in_one_line_and_makes_nothing(tmp_path):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    old = tmp_path / "python3.9"  # this Python, which says that it is another
+    told = "import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])"
+    old.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{told}' \"$2\"\n")
+    old.chmod(0o755)
+    made = subprocess.run(
+        ["make", "setup", "PYTHON=./python3.9"], cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
+    line = "ddl_lab needs Python 3.11 or newer; ./python3.9 is 3.9: try make setup PYTHON=python3.12"
+    assert made.returncode and made.stderr.startswith(line + "\n"), made.stderr
+    assert not (tmp_path / ".venv").exists()

@@ -51,6 +51,14 @@ def layer_by_layer(node, model):
         node.broadcast(parameter.data, src=0)
 
 
+def to_one_after_another(node, model):
+    for rank in range(1, node.world_size):
+        if node.rank == 0:
+            node.send(lab.parameters(model), rank)
+        elif node.rank == rank:
+            node.recv(lab.parameters(model), 0)
+
+
 def only_rank_0_calls(node, model):
     if node.rank == 0:
         node.broadcast(lab.parameters(model), src=0)
@@ -237,7 +245,8 @@ WRONG = [
     ("start", averages, "the mean of all ranks' models"),
     ("start", adds, "the sum of all ranks' models"),
     ("start", takes_the_last, "the last rank's"),
-    ("start", layer_by_layer, "send it once"),
+    ("start", layer_by_layer, "send it in one node.broadcast"),
+    ("start", to_one_after_another, "a rank sends 3 messages where 1 would do: lab.parameters"),
     ("start", only_rank_0_calls, "every rank must make the same calls"),
     ("warm", from_nothing, "begins at eta, not at 0"),
     ("warm", without_end, "goes on growing"),

@@ -123,10 +123,18 @@ def test_a_gradient_that_does_not_fit_is_refused_and_nothing_changes(wrong, erro
     assert torch.equal(parameters(model), parameters(make_model(0)))
 
 
-@pytest.mark.parametrize("lr", [math.nan, math.inf])
-def test_a_learning_rate_that_is_no_finite_number_is_refused(lr):
+@pytest.mark.parametrize(
+    ("lr", "error", "words"),
+    [
+        (math.nan, ValueError, "lr must be a finite number such as 0.1, got nan"),
+        (math.inf, ValueError, "lr must be a finite number such as 0.1, got inf"),
+        ("a", TypeError, "lr must be a number such as 0.1, got 'a'"),
+        (None, TypeError, "lr must be a number such as 0.1, got None"),
+    ],
+)
+def test_a_learning_rate_that_is_no_finite_number_is_refused(lr, error, words):
     model = make_model(0)
-    with pytest.raises(ValueError, match="lr must be a finite number"):
+    with pytest.raises(error, match=words):
         sgd_step(model, torch.zeros(SIZE), lr=lr)
 
 

@@ -1,9 +1,13 @@
 """Paced runs take the time of the cluster they describe; hands on the nodes act at once and leave marks."""
 
+import math
 import time
 
+import numpy as np
 import pytest
 import torch
+from faulty import Loading
+from waiting import wait_until
 
 import ddl_lab as lab
 
@@ -241,5 +245,32 @@ def test_hands_on_ranks_that_are_not_there_are_refused(going):
     for call in (going.pause, going.resume, going.kill, lambda rank: going.slow(rank, 2)):
         with pytest.raises(ValueError, match=r"rank 2: the ranks of this run are whole numbers 0 to 1"):
             call(2)
-    with pytest.raises(ValueError, match=r"factor=0\.5"):
-        going.slow(1, 0.5)
+    for factor in 0.5, "2", math.nan:
+        with pytest.raises(ValueError, match=rf"factor={factor!r}"):
+            going.slow(1, factor)
+
+
+def test_hands_act_while_ranks_still_load(tmp_path):
+    run = lab.start(lambda node, _: time.sleep(30), 2, args=(Loading(tmp_path),), progress=False)
+    began = time.monotonic()
+    run.slow(0, 2)
+    run.kill(np.int64(1))
+    with pytest.raises(lab.WorkerError, match="rank 1 was killed by SIGKILL"):
+        run.wait()
+    assert time.monotonic() - began < 20, "loading takes 30 s"
+    assert run.history.about["marks"] == [(0.0, 0, "slow x2"), (0.0, 1, "killed")]
+
+
+def test_a_kill_is_in_sight_on_the_timeline_though_the_last_records_went_with_it():
+    def worker(node):
+        with node.compute(seconds=0.001):
+            pass
+        node.record(at=1)
+        time.sleep(30)
+
+    run = lab.start(worker, 2, progress=False)
+    wait_until(lambda: len(run.history.metrics) == 2)
+    run.kill(1)
+    with pytest.raises(lab.WorkerError) as caught:
+        run.wait()
+    assert "killed" in [text.get_text() for text in caught.value.history.plot_timeline().axes[0].texts]

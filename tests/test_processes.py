@@ -1,5 +1,6 @@
 """``run`` and ``start``: what fails, fails in words, within seconds, and leaves nothing behind."""
 
+import io
 import os
 import re
 import signal
@@ -78,6 +79,19 @@ def test_a_worker_that_raises_is_named_with_its_own_lines_only(transport):
     assert error.history.metrics.loss.tolist() == [0, 1, 2], "the history so far is kept"
 
 
+def test_an_error_is_told_within_a_second_while_other_ranks_are_deaf(transport):
+    def worker(node):
+        node.barrier()
+        if node.rank == 1:
+            raise ValueError(f"raised at {time.time()}")
+        time.sleep(30)
+
+    with pytest.raises(lab.WorkerError, match="raised at") as caught:
+        quietly(worker, 3, transport)
+    raised_at = float(re.search(r"raised at ([\d.]+)$", str(caught.value), re.MULTILINE)[1])
+    assert 0 < time.time() - raised_at < 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
 def test_a_killed_rank_is_named_with_its_signal(transport, number):
     def worker(node):
@@ -136,7 +150,9 @@ def test_waiting_for_a_rank_that_returned_is_a_deadlock_while_another_computes(t
             time.sleep(30)
 
     began = time.monotonic()
-    with pytest.raises(lab.DeadlockError, match=r"rank 1 waits in barrier\(\), but rank 0 returned"):
+    with pytest.raises(
+        lab.DeadlockError, match=r"rank 1 waits in barrier\(\) \(its 1st collective\), but rank 0 returned"
+    ):
         quietly(worker, 3, transport)
     assert time.monotonic() - began < 3
 
@@ -153,6 +169,29 @@ def test_ranks_that_wait_for_each_other_are_a_deadlock_while_another_computes(tr
     assert time.monotonic() - began < 3
     for rank in 1, 2:
         assert f"rank {rank} waits in send(dst={3 - rank}, tag=0)" in str(caught.value)
+
+
+def test_a_wait_in_a_group_tells_the_group_and_the_ranks_of_the_run(transport):
+    def worker(node):
+        if node.rank > 1:
+            node.group([2, 3]).recv(torch.ones(1), 3 - node.rank)
+
+    told = r"rank 2 waits in recv\(src=1, tag=0\) in the group of ranks 2, 3: from rank 3\n"
+    for engine in (lambda: quietly(worker, 4, transport)), (lambda: lab.simulate(worker, 4)):
+        with pytest.raises(lab.DeadlockError, match=told) as caught:
+            engine()
+        assert "unequal length" not in str(caught.value)
+
+
+def test_ranks_that_disagree_are_told_which_of_their_collectives_it_was(transport):
+    def worker(node):
+        for _ in range(5):
+            node.barrier()
+        node.all_reduce(torch.ones(3 + node.rank))
+
+    for engine in (lambda: quietly(worker, 2, transport)), (lambda: lab.simulate(worker, 2)):
+        with pytest.raises(lab.CollectiveMismatch, match="disagree on a collective, the 6th of each:"):
+            engine()
 
 
 def test_a_rank_that_waits_for_one_in_a_collective_waits_in_vain(transport):
@@ -259,6 +298,8 @@ def test_a_message_of_another_shape_or_type_names_both(transport):
         (lambda n: n.all_reduce(torch.ones(1, dtype=torch.int64), op="mean"), "floating-point"),
         (lambda n: n.all_reduce([1.0]), "torch.Tensor; it got a list"),
         (lambda n: n.all_reduce(torch.ones(1, requires_grad=True) * 2), "autograd graph"),
+        (lambda n: n.all_reduce(torch.ones(1).expand(3)), "share memory: give a contiguous"),
+        (lambda n: n.recv(torch.ones(2, 1).expand(2, 3), 1 - n.rank), "recv writes.* share memory"),
         (lambda n: n.all_reduce(torch.ones(1, device="meta")), r"move it with \.to"),
         (lambda n: n.all_gather(torch.ones(3), torch.ones(2)), "3 elements, and 2 ranks with 2 each"),
         (lambda n: n.reduce_scatter(torch.ones(2), [torch.ones(2)]), "list of sizes"),
@@ -311,11 +352,16 @@ def test_unknown_transports_devices_and_limits_are_refused():
     for options, told in [
         ({"transport": "carrier pigeon"}, "'auto', 'shm', 'gloo'"),
         ({"device": "tpu"}, "device='tpu'"),
+        ({"device": torch.device("cuda", 1)}, "device='cuda:1': choose 'cpu', or 'cuda' for the visible"),
         ({"timeout_s": -1}, "timeout_s=-1"),
         ({"args": 3}, "args must be a tuple"),
     ]:
         with pytest.raises((ValueError, TypeError), match=re.escape(told)):
             lab.run(lambda node: None, 2, **options)
+
+
+def test_a_device_may_be_torchs_own():
+    assert quietly(lambda node: str(node.device), 1, device=torch.device("cpu")).results == ["cpu"]
 
 
 def test_a_time_limit_names_the_rank_that_does_not_respond(transport):
@@ -485,6 +531,15 @@ def test_what_programs_of_workers_write_appears_with_their_rank(capfd):
     assert lines <= set(out.splitlines()) and err == ""
 
 
+def test_characters_that_no_terminal_shows_are_written_in_words(monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", shown)
+        history = lab.run(lambda node: print("Zürich \ud800"), 1)
+    assert history.results == [None]
+    assert b"[rank 0] Z\\xfcrich \\ud800" in shown.buffer.getvalue()
+
+
 def test_the_last_words_of_a_crash_appear(capfd):
     def worker(node):
         os.write(2, b"no way on")
@@ -517,7 +572,8 @@ def prints(node):
 def test_a_worker_that_prints_without_end_does_not_flood(capfd, worker):
     lab.run(worker, 1)
     lines = capfd.readouterr().out.splitlines()
-    assert len(lines) == 1_001 and lines[-1] == "[rank 0] … and 4,000 more lines"
+    assert len(lines) == 1_011 and lines[1_000] == "[rank 0] … 3,990 more lines …"
+    assert lines[999] != lines[-1] == lines[999].replace("1000", "5000").replace("999", "4999")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become a second user")

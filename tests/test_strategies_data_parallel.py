@@ -107,9 +107,12 @@ def test_unequal_shares_are_weighted_by_their_samples(engine, nodes):
 
 
 @pytest.mark.parametrize("nodes", NODES)
-@pytest.mark.parametrize("worker", [data_parallel, weighted_parallel])
-def test_processes_and_simulation_send_the_same_and_get_the_same_bits(worker, nodes):
-    real, virtual = RUN(worker, nodes, args=(ODD, 50, 1)), lab.simulate(worker, nodes, args=(ODD, 50, 1))
+@pytest.mark.parametrize(
+    ("worker", "args"),
+    [(data_parallel, (50, 1)), (weighted_parallel, (50, 1)), (accumulating_parallel, (2, 25, 1))],
+)
+def test_processes_and_simulation_send_the_same_and_get_the_same_bits(worker, args, nodes):
+    real, virtual = (engine(worker, nodes, args=(ODD, *args)) for engine in (RUN, lab.simulate))
     assert all(torch.equal(a, b) for a, b in zip(real.results, virtual.results, strict=True))
     assert real.metrics.loss.equals(virtual.metrics.loss)
     assert (real.bytes_sent, real.messages_sent) == (virtual.bytes_sent, virtual.messages_sent)
@@ -132,7 +135,7 @@ def test_nobody_leaves_a_step_before_the_last_has_come():
 
 
 @engines
-@pytest.mark.parametrize("nodes", [1, 2, 3, 5])
+@pytest.mark.parametrize("nodes", NODES)
 def test_accumulating_gives_the_same_numbers_for_fewer_messages(engine, nodes):
     run = ENGINES[engine]
     sparse = run(accumulating_parallel, nodes, args=(DATA, 2, 25, 2))
@@ -156,11 +159,11 @@ def test_a_warm_up_climbs_from_lr_to_its_multiple_and_stays():
 
 
 @engines
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
 def test_without_backups_it_is_data_parallelism(engine, workers):
-    expected = alone(DATA, workers, 50, 1)
-    steps = 12 // workers
-    found = ENGINES[engine](with_backups, workers + 1, args=(DATA, steps, 0)).results
+    expected = alone(ODD, workers, 50, 1)
+    steps = len(list(steps_of(ODD, workers, 50, 1)))
+    found = ENGINES[engine](with_backups, workers + 1, args=(ODD, steps, 0)).results
     assert found[1:] == [None] * workers
     assert torch.equal(found[0], expected)
 
@@ -239,6 +242,13 @@ def test_the_labs_backups_take_the_packages_steps(by_hand, backups):
     theirs = theirs[theirs["rank"] == 0]
     assert list(ours.used) == list(theirs.used) == [6 - backups] * 12
     assert list(ours.time_s) == pytest.approx(list(theirs.time_s), abs=1e-5)
+
+
+def test_the_labs_backups_take_the_packages_steps_in_processes_too(by_hand):
+    ours = RUN(by_hand["first_come"], 5, args=(12, 1)).metrics
+    theirs = RUN(with_backups, 5, args=(DATA, 12, 1)).metrics
+    theirs = theirs[theirs["rank"] == 0]
+    assert list(ours.used) == list(theirs.used) == [3] * 12
 
 
 @pytest.mark.parametrize("name", ["worker", "accumulate", "scaled", "sparing", "first_come"])

@@ -83,6 +83,49 @@ def test_synchronous_and_a_bound_of_0_equal_one_process_to_the_bit(engine, nodes
         assert torch.equal(theta, expected), strategy.__name__
 
 
+def replayed(rows, workers, lr=0.1):
+    """One process, told who was applied when: each gradient at the parameters that its worker had read."""
+    model = lab.make_model(seed=0)
+    streams = [package.stream(UNEVEN, Place(rank, workers), 50) for rank in range(workers)]
+    version, read = 0, {0: lab.parameters(model).clone()}
+    for _, together in rows.groupby("time_s"):
+        total = torch.zeros(P)
+        for worker, staleness in zip(together.worker, together.staleness, strict=True):
+            lab.parameters(model).copy_(read[version - int(staleness)])
+            x, y = next(streams[int(worker) - 1])
+            total += lab.gradient(lab.bce_with_logits(model(x), y), model)
+        lab.parameters(model).copy_(read[version])
+        lab.sgd_step(model, total, lr)
+        version += len(together)
+        read[version] = lab.parameters(model).clone()
+    return read[version]
+
+
+@pytest.mark.parametrize(
+    ("engine", "strategy", "bound"),
+    [
+        ("simulated", package.asynchronous, ()),
+        ("processes", package.asynchronous, ()),
+        ("simulated", package.bounded, (1,)),
+        ("simulated", package.bounded, (3,)),
+    ],
+)
+@pytest.mark.parametrize("nodes", [2, 3, 4, 5])
+def test_stale_gradients_of_unequal_shards_equal_one_process_that_is_told_who_came(
+    engine, strategy, bound, nodes
+):
+    run = ENGINES[engine](strategy, nodes, (UNEVEN, 24, 50, 0.1, *bound))
+    assert nodes == 2 or run.metrics.staleness.any()
+    assert torch.equal(run.results[0], replayed(run.metrics, nodes - 1))
+
+
+@pytest.mark.parametrize("nodes", [3, 5])
+def test_a_bound_holds_in_processes_too(nodes):
+    run = ENGINES["processes"](package.bounded, nodes, (UNEVEN, 24, 50, 0.1, 1))
+    assert 24 <= len(run.metrics) < 24 + nodes - 1 and run.metrics.gap.max() <= 1
+    assert run.metrics.loss.iloc[-6:].mean() < run.metrics.loss.iloc[:2].mean()
+
+
 @engines
 def test_it_is_the_parameter_server_with_a_learning_rate_for_the_mean(engine):
     ours = ENGINES[engine](package.synchronous, 5, (DATA, 40, 50, 0.025)).results[0]

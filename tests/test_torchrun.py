@@ -1,6 +1,7 @@
 """The same file under a real torchrun trains the same parameters."""
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -49,17 +50,31 @@ TRAIN = """
 """
 
 
-def torchrun(script, *arguments, nodes=4, **environ):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={nodes}", str(script), *map(str, arguments)]
-    environ = os.environ | {"PYTHONPATH": str(ROOT)} | environ
-    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=180, check=False)
+def torchrun(script, *arguments, nodes=4, hosts=1):
+    """The agents of all ``hosts``, which are this one: exit code, output and errors of the first."""
+    place = ["--standalone"]
+    if hosts > 1:
+        place = [f"--nnodes={hosts}", "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{free_port()}"]
+    command = [sys.executable, "-m", "torch.distributed.run", *place, f"--nproc-per-node={nodes // hosts}"]
+    command += [str(script), *map(str, arguments)]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environ}
+    agents = [subprocess.Popen(command, **pipes) for _ in range(hosts)]
+    said = [agent.communicate(timeout=180) for agent in agents]
+    return subprocess.CompletedProcess(command, max(agent.returncode for agent in agents), *said[0])
 
 
-def test_the_same_file_trains_the_same_parameters_alone_and_under_torchrun(tmp_path):
+def free_port():
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_the_same_file_trains_the_same_parameters_alone_and_under_torchrun(tmp_path, hosts):
     script = tmp_path / "train.py"
     script.write_text(textwrap.dedent(TRAIN))
-    done = torchrun(script, tmp_path / "job")
+    done = torchrun(script, tmp_path / "job", hosts=hosts)
     assert done.returncode == 0, done.stderr
     subprocess.run(
         [sys.executable, script, tmp_path / "job"],
@@ -81,6 +96,7 @@ FAULTS = """
     import ddl_lab as lab
 
     def raises(node):
+        node.record(at=node.rank)
         if node.rank == 1:
             raise ValueError("bad shard")
         node.barrier()
@@ -99,14 +115,18 @@ FAULTS = """
             lab.run(raises, **options)
         except ValueError as error:
             print("refused:", error)
-    lab.run({fault}, nodes=2, timeout_s={limit})
+    try:
+        lab.run({fault}, nodes=2, timeout_s={limit})
+    except lab.WorkerError as error:
+        print("kept:", error.history.metrics["at"].tolist())
+        raise
 """
 
 
 @pytest.mark.parametrize(
     ("fault", "limit", "told"),
     [
-        ("raises", None, "rank 1 raised ValueError: bad shard"),
+        ("raises", "float('inf')", "rank 1 raised ValueError: bad shard"),
         ("disagrees", None, "rank 1: all_reduce(op=sum) of float32 (3,)"),
         ("hangs", 3, "it waits in"),
     ],
@@ -116,6 +136,7 @@ def test_faults_under_torchrun_end_the_job_in_words(tmp_path, fault, limit, told
     script.write_text(textwrap.dedent(FAULTS.format(fault=fault, limit=limit)))
     done = torchrun(script, nodes=2)
     assert done.returncode != 0 and told in done.stderr, done.stderr
+    assert ("kept: [1.0]" in done.stdout) == (fault == "raises"), done.stdout
     assert "refused: nodes=3, and torchrun started 2 processes" in done.stdout
     assert "refused: transport='shm' under torchrun: choose 'auto', 'gloo'" in done.stdout
 

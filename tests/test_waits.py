@@ -206,7 +206,7 @@ def test_a_group_whose_member_has_returned_is_named_while_others_meet():
             work(node, 1000)
 
     told = str(deadlock(worker, 4))
-    assert "rank 1 waits in barrier(), but rank 0 returned" in told and "rank 3" not in told
+    assert "of ranks 0, 1, 2 (its 1st collective), but rank 0 returned" in told and "rank 3" not in told
 
 
 def test_a_thousand_nodes_at_a_barrier_that_one_misses_are_told_quickly():

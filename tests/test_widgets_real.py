@@ -29,8 +29,8 @@ def page(monkeypatch):
     return FakePage(monkeypatch)
 
 
-def shown(nodes=3, work=worker, args=(), cluster=None):
-    explorer = Explorer(Panel(work, nodes, 64, cluster or Cluster(), args, {}, False), "loss")
+def shown(nodes=3, work=worker, args=(), cluster=None, metric="loss"):
+    explorer = Explorer(Panel(work, nodes, 64, cluster or Cluster(), args, {}, False), metric)
     explorer.show()
     return explorer
 
@@ -63,6 +63,30 @@ def test_it_streams_beside_the_simulated_curve_and_says_that_it_is_measured(page
         assert "Measured on 3 processes over shm, paced clock: ended, 30 steps in" in words(page)
         assert re.search(r"\(simulated 0\.60\d s, ratio \d\.?\d*[):]", words(page))
         assert explorer.real.stop_button.disabled
+
+    in_a_loop(act)
+
+
+def stale(node):
+    for k in range(30):
+        with node.compute(samples=200):
+            pass
+        node.barrier()
+        if node.rank == 0:
+            node.record(loss=1.0 / (1 + k), staleness=k % 4)
+
+
+def test_a_further_metric_of_the_real_run_has_its_curve_in_its_row(page):
+    async def act():
+        explorer = shown(work=stale, metric={"loss": 20, "staleness": 1})
+        explorer.real.start_button.click()
+        await until(lambda: "ended, 30 steps" in words(page))
+        row = explorer.board._figure.more["staleness"]
+        assert row.labels == ["3 nodes", "3 processes,\nmeasured"]
+        measured = row._artists[row.labels[1]]["steps"][0]
+        assert measured.get_linestyle() == "--"
+        assert measured.get_ydata() == pytest.approx(explorer.real.run.history.metrics.staleness)
+        assert len(measured.get_ydata()) == 30
 
     in_a_loop(act)
 

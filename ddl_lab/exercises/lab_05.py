@@ -41,7 +41,7 @@ def _exchanges(got: History, ours: History, advice: str) -> None:
         sent, enough = (max(getattr(run, f"{unit}_sent")) for run in (got, ours))
         if sent > enough:
             raise Wrong(
-                f"the numbers are right, but a rank sends {sent:,} {unit} where {enough:,} do: {advice}"
+                f"the numbers are right, but a rank sends {sent:,} {unit} where {enough:,} would do: {advice}"
             )
 
 
@@ -73,7 +73,7 @@ def _check_start(answer: Answer) -> str:
                 likely.append((kept, drawn[rank]))
             compare(flat, drawn[0], f"on {nodes} nodes, rank {rank}'s model", *likely)
         _exchanges(got, _met(_started, nodes, _same_start),
-                   "lab.parameters(model) is the whole model as one tensor; send it once")  # fmt: skip
+                   "lab.parameters(model) is the whole model: send it in one node.broadcast")  # fmt: skip
     return "1 and 4 nodes: rank 0's parameters everywhere, in one exchange"
 
 

@@ -58,11 +58,13 @@ def window_of(history: History, crowded: bool, seconds: Any, steps: Any) -> Wind
     if seconds is not None:
         start, end = _pair(seconds)
         return Window(float(start), float(end), f"from {start:g} to {end:g} s")
+    marks = [time_s for time_s, *_ in history.about.get("marks", ())]  # a kill takes the last records along
+    whole = Window(0.0, max([history.elapsed_s, *marks]) or 1e-6)
     if steps is None and not crowded:
-        return Window(0.0, history.elapsed_s or 1e-6)
+        return whole
     ends = step_ends(history)
     if steps is None and len(ends) <= FIRST_STEPS:
-        return Window(0.0, history.elapsed_s or 1e-6)
+        return whole
     start, end = _pair(FIRST_STEPS if steps is None else steps)
     if start >= len(ends):
         raise ValueError(f"timeline(steps={steps!r}): this history has {len(ends)} steps.")

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..port import MOST_GROUPS
+
 SLOT = 2**20  # bytes of a collective's block: small enough to stay in a core's cache
 SMALL = 2**14  # bytes: below, a copy more costs less than a meeting more
 _MOST_BYTES = 2**22  # of one tensor in an arena
@@ -29,7 +31,7 @@ class Region:
     ARENA_SIZE = 2**24
     AREAS = ARENA + ARENA_SIZE  # one a group, of two slots each
     AREA_SIZE = 2 * SLOT
-    GROUPS = 64
+    GROUPS = MOST_GROUPS
     SIZE = AREAS + GROUPS * AREA_SIZE
 
 

@@ -18,8 +18,11 @@ from ..errors import Wait
 STARTING, RUNNING, BLOCKED, RETURNED = range(4)
 MAX_RANKS = 256
 _HEAD = struct.Struct("<QIId32sH")  # version, state, any_of, since, needs as a bit mask, text length
-_TEXT = 176
-_PLACE, _MEETING = 240, struct.Struct("<QQ")  # of the last collective: its group's key, its meeting's number
+_TEXT = 168
+_PLACE, _MEETING = (
+    232,
+    struct.Struct("<QQQ"),
+)  # of the last collective: group, meeting, its number
 _CALL = 256  # and its text
 SLOT = 512
 
@@ -41,7 +44,7 @@ def doing(status: Status) -> str:
     words = {
         STARTING: "is ready and waits for the others" if status.wait.call else "starts: it loads the worker",
         RUNNING: "computes and does not call the node",
-        BLOCKED: f"waits in {status.wait.call}",
+        BLOCKED: f"waits in {status.wait.told()}",
         RETURNED: "has returned",
     }[status.state]
     return f"{words} ({time.monotonic() - status.since:.1f} s)" if status.since else words
@@ -65,8 +68,10 @@ class Board:
         text = bytes(self._buffer[at + _HEAD.size : at + _HEAD.size + length]).decode(errors="replace")
         bits = int.from_bytes(mask, "little")
         needs = tuple(r for r in range(self.nodes) if bits >> r & 1)
-        place = _MEETING.unpack_from(self._buffer, at + _PLACE) if text and text == self.call(rank) else None
-        return Status(rank, version, state, since, Wait(rank, text, needs, bool(any_of)), place)
+        key, number, nth = _MEETING.unpack_from(self._buffer, at + _PLACE)
+        meets = bool(text) and text == self.call(rank)
+        wait = Wait(rank, text, needs, bool(any_of), nth if meets else 0)
+        return Status(rank, version, state, since, wait, (key, number) if meets else None)
 
     def call(self, rank: int) -> str:
         """The collective that ``rank`` last entered."""
@@ -112,9 +117,9 @@ class Slot:
         )
         _HEAD.pack_into(self._buffer, self._at, *head)
 
-    def entered(self, call: str, place: tuple[int, int]) -> None:
-        """Leave what collective this is, for the report of a mismatch: its ``place`` and its call's text."""
-        _MEETING.pack_into(self._buffer, self._at + _PLACE, *place)
+    def entered(self, call: str, place: tuple[int, int], nth: int) -> None:
+        """Leave what collective this is: its ``place``, that it is the group's ``nth``, and its text."""
+        _MEETING.pack_into(self._buffer, self._at + _PLACE, *place, nth)
         if call != self._call:
             self._call = call
             at = self._at + _CALL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import mmap
 import os
+import select
 import socket
 import sys
 import threading
@@ -42,7 +43,7 @@ _FLUSH_S = 0.1  # records reach the caller at most this late; more often would t
 
 
 class StreamingRecorder(Recorder):
-    """A recorder that sends what it gathers to the caller every few milliseconds."""
+    """A recorder that sends what it gathers to the caller several times a second."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()
@@ -51,13 +52,15 @@ class StreamingRecorder(Recorder):
         self._next_flush = 0.0
 
     def row(self, time_s: float, scalars: dict[str, Any]) -> None:
-        super().row(time_s, scalars)
+        with self._lock:
+            super().row(time_s, scalars)
         self._maybe_flush(time_s)
 
     def span(
         self, kind: str, start: float, end: float, peer: int = -1, nbytes: int = 0, label: str = ""
     ) -> None:
-        super().span(kind, start, end, peer, nbytes, label)
+        with self._lock:
+            super().span(kind, start, end, peer, nbytes, label)
         self._maybe_flush(end)
 
     def _maybe_flush(self, now: float) -> None:
@@ -66,9 +69,10 @@ class StreamingRecorder(Recorder):
             self.flush()
 
     def flush(self) -> None:
-        """Send what has gathered; called by the worker and, when the run is stopped, by the listener."""
+        """Send what has gathered; called by the worker and, in long computations, by a thread."""
         with self._lock:
-            self._channel.send("packet", self.drain())
+            if self.spans or self.metrics:
+                self._channel.send("packet", self.drain())
 
 
 def main(rank: int, spec: dict[str, Any], fds: list[int], server: int) -> None:
@@ -171,10 +175,20 @@ def _store(folder: str | None, fd: int, nodes: int) -> dist.Store:
 def _listen(
     channel: Channel, recorder: StreamingRecorder, endpoint: Endpoint, started: threading.Event
 ) -> None:
-    """Hear the caller in a thread of its own: the start, the stop, and that the caller is gone."""
+    """Hear the caller in a thread of its own: the start, the stop, and that the caller is gone.
+
+    In between send what the worker has recorded last: it may compute for long before it records again.
+    """
+    words = select.poll()
+    words.register(channel, select.POLLIN)
+
+    def next_message() -> Any:
+        while not words.poll(1000 * _FLUSH_S):
+            recorder.flush()
+        return channel.receive()
 
     def listen() -> None:
-        while (message := channel.receive()) is not None:
+        while (message := next_message()) is not None:
             if message[0] == "go":
                 endpoint.origin = message[1]
                 started.set()

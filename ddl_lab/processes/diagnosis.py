@@ -32,7 +32,8 @@ def deadlock(before: Sequence[Status], now: Sequence[Status], quiet: Sequence[bo
         late = {need for rank in calls for need in stuck[rank].wait.needs} - calls.keys()
         newest = max(stuck[rank].since for rank in calls)
         told = everyone or time.monotonic() - newest > _LATE_S
-        return mismatch_error(calls, sorted(late)) if told else None
+        nth = next(stuck[rank].wait.nth for rank in calls)
+        return mismatch_error(calls, sorted(late), nth) if told else None
     vain = stuck if everyone else _in_vain(stuck, returned)
     waits = [status.wait for status in vain.values()]
     return deadlock_error(waits, returned, everyone) if waits else None
@@ -107,7 +108,7 @@ def death_error(rank: int, code: int, cluster: Cluster | None, origin: float | N
 def death(code: int) -> str:
     """How a process that said nothing ended."""
     if code == UNHEARD:
-        return "ended and could not tell why (no memory left, or its files closed?): what it printed last may."
+        return "ended and could not tell why (no memory left? its files closed?): what it printed last may."
     if code >= 0:
         return f"ended its process with exit code {code}: a worker returns, it does not call os._exit."
     name = signal.Signals(-code).name

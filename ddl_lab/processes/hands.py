@@ -20,6 +20,7 @@ class Hands(Heard):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self.marks: list[tuple[float, int, str]] = []
+        self.forked = threading.Event()  # the workers' processes are there, or the run is over
         self.started = threading.Event()  # the workers run, or the run is over
         self.done = threading.Event()
         with resources_for(plan.nodes):
@@ -37,25 +38,29 @@ class Hands(Heard):
 
     def signal(self, rank: int, number: int, mark: str) -> None:
         """Send a signal to a rank's process, through its parent: a process id is never reused so."""
-        self.started.wait()
+        self.forked.wait()
         with self._bell_lock:
-            if not self.done.is_set() and self.origin is not None:
+            if not self.done.is_set():
                 with contextlib.suppress(OSError):  # no server: the run is about to end
                     self._resources.run.send(rank, number)
                 self._mark(rank, mark)
 
     def slow(self, rank: int, factor: float) -> None:
         """Make a rank's compute spans take ``factor`` times as long from now on."""
-        self.started.wait()
+        self.forked.wait()
         with self._bell_lock:
-            if not self.done.is_set() and self.origin is not None:
+            if not self.done.is_set():
                 with contextlib.suppress(OSError):  # that rank is gone: the run is about to end
                     self._resources.controls[rank].send("slow", factor)
                 self._mark(rank, f"slow x{factor:g}")
 
     def _mark(self, rank: int, text: str) -> None:
-        assert self.origin is not None
-        self.marks.append((time.monotonic() - self.origin, rank, text))
+        now = time.monotonic()
+        self.marks.append((now - (self.origin or now), rank, text))  # at 0 while ranks still load
+
+    def _on_pids(self, pids: list[int]) -> None:
+        super()._on_pids(pids)
+        self.forked.set()
 
     def _over_with(self) -> None:
         with self._bell_lock:
@@ -63,3 +68,4 @@ class Hands(Heard):
             self._bell_end.close()
             self.done.set()
             self.started.set()
+            self.forked.set()

@@ -100,7 +100,7 @@ class Meeter(Listener):
         check = zlib.crc32(call.encode())
         mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=self._due_now())
         place = (group.key, number)
-        self._slot.entered(call, place)
+        self._slot.entered(call, place, group.calls + 1)
         leader = group.ranks[0]
         if self._inbox.spins or len(group.ranks) == 2:
             for rank in group.ranks:
@@ -127,7 +127,7 @@ class Meeter(Listener):
         )
         del self._entered[place]
         if any(record.check != mine.check for record in entered.values()):
-            raise mismatch_error(self._calls(group.ranks, call, place))
+            raise mismatch_error(self._calls(group.ranks, call, place), nth=group.calls + 1)
         return max(mine.time_a, *(record.time_a for record in entered.values()))
 
     def _calls(self, ranks: Sequence[int], call: str, place: tuple[int, int]) -> dict[int, str]:

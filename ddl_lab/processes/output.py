@@ -7,11 +7,13 @@ import io
 import os
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable
 
 from .channel import Channel
 
 MOST_LINES = 1_000  # of one rank and stream: a loop that prints without end must not flood the caller
+LAST_LINES = 10  # that are shown of those beyond
 LONGEST_LINE = 2**16  # characters
 _READ = 2**16  # bytes at a time
 _HELD = 16  # times that many are in a pipe at most
@@ -23,6 +25,7 @@ class Stream(io.TextIOBase):
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell, self._line = tell, ""
         self._lines = 0
+        self._last: deque[str] = deque(maxlen=LAST_LINES)  # of those that there was no room for
 
     def writable(self) -> bool:
         return True
@@ -33,6 +36,7 @@ class Stream(io.TextIOBase):
         self._lines += len(whole)
         if whole[:room]:
             self._tell("\n".join(line[:LONGEST_LINE] for line in whole[:room]))
+        self._last.extend(line[:LONGEST_LINE] for line in whole[room:][-LAST_LINES:])
         self._line = self._line[:LONGEST_LINE]  # a line that never ends
         return len(text)
 
@@ -40,11 +44,12 @@ class Stream(io.TextIOBase):
         """Lines are sent when they are whole; an unfinished one waits for its end."""
 
     def finish(self) -> None:
-        """Send an unfinished last line, and tell of what was left out."""
+        """Send an unfinished last line, tell of what was left out, and send the last of that."""
         if self._line:
             self.write("\n")
-        if self._lines > MOST_LINES:
-            self._tell(f"… and {self._lines - MOST_LINES:,} more lines")
+        if self._last:
+            left_out = self._lines - MOST_LINES - len(self._last)
+            self._tell("\n".join([*[f"… {left_out:,} more lines …"] * (left_out > 0), *self._last]))
 
 
 class Written:

@@ -49,6 +49,8 @@ def plan(
     nodes = check_nodes(nodes, MAX_RANKS)
     check_args(args)
     check_worker(worker, args)
+    if isinstance(device, torch.device):
+        device = str(device)
     gpus = _gpus(device)
     if cluster is not None:
         check_cluster(cluster, nodes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import numbers
 import signal
 import sys
 import time
@@ -70,7 +71,10 @@ def start(
     args: Sequence[Any] = (),
     progress: bool = True,
 ) -> Run:
-    """As ``run``, but return at once: the ``Run``'s ``history`` grows, ``wait`` and ``stop`` end it."""
+    """As ``run``, but return at once: the ``Run``'s ``history`` grows, ``wait`` and ``stop`` end it.
+
+    What workers print is shown by ``wait``, and until then kept.
+    """
     asked = plan(worker, nodes, device, transport, cluster, timeout_s, args)
     if is_rank():
         raise ValueError("start() under torchrun: this process is one rank of a job already; use run().")
@@ -164,7 +168,7 @@ class Run:
 
     def slow(self, rank: int, factor: float) -> None:
         """Let the compute spans of ``rank`` take ``factor`` times as long from now on; 1 undoes it."""
-        if not 1 <= factor < float("inf"):
+        if not isinstance(factor, numbers.Real) or not 1 <= factor < float("inf"):
             raise ValueError(f"slow(factor={factor!r}): it takes a number from 1 up.")
         self._supervisor.slow(self._known(rank), float(factor))
 
@@ -182,9 +186,9 @@ class Run:
 
     def _known(self, rank: int) -> int:
         last = self._plan.nodes - 1
-        if not isinstance(rank, int) or isinstance(rank, bool) or not 0 <= rank <= last:
+        if not isinstance(rank, numbers.Integral) or isinstance(rank, bool) or not 0 <= rank <= last:
             raise ValueError(f"rank {rank!r}: the ranks of this run are whole numbers 0 to {last}.")
-        return rank
+        return int(rank)
 
     def _show(self) -> None:
         run = self._supervisor
@@ -197,7 +201,8 @@ class Run:
             if self._progress:
                 lines = "".join(f"[rank {rank}] {line}\n" for line in text.split("\n"))
                 file = sys.stdout if stream == "stdout" else sys.stderr
-                print(lines, end="", file=file, flush=True)
+                code = getattr(file, "encoding", None) or "utf-8"
+                print(lines.encode(code, "backslashreplace").decode(code), end="", file=file, flush=True)
         if self._progress and run.origin is not None and not run.done.is_set():
             elapsed = time.monotonic() - run.origin
             self._progress.update(run.recorders, elapsed, len(run.finished))

@@ -70,8 +70,6 @@ class ShmCollectives(Endpoint):
 
     def _claim(self, key: int) -> None:
         index = len(self._areas)
-        if index == Region.GROUPS:
-            raise ValueError(f"a rank can be in {Region.GROUPS} groups with collectives; this is one more.")
         at = self._region(self.rank) + index * _ENTRY.size
         offset = self._region(self.rank) + Region.AREAS + index * Region.AREA_SIZE
         ctypes.memmove(self._address + at, _ENTRY.pack(key + 1, offset, 0, 0), _ENTRY.size)

@@ -21,7 +21,7 @@ import torch.distributed as dist
 
 from ..capture import freeze, freeze_result, thaw, thaw_result
 from ..context import seed_everything
-from ..errors import failure_of, worker_error
+from ..errors import LabError, failure_of, worker_error
 from ..history.history import History
 from ..history.recorder import Recorder
 from ..node import Node
@@ -106,8 +106,12 @@ def run_as_rank(worker: Callable[..., Any], args: Sequence[Any], plan: Plan) -> 
     local_rank = int(os.environ.get("LOCAL_RANK", rank))
     port = place(endpoint, plan, local_rank, lambda: endpoint.store)
     recorder = Recorder()
-    with _time_limit(endpoint, plan.timeout_s):
-        result, ended, startup_s = _play(frozen, endpoint, port, recorder, called)
+    try:
+        with _time_limit(endpoint, plan.timeout_s):
+            result, ended, startup_s = _play(frozen, endpoint, port, recorder, called)
+    except LabError as error:
+        error.history = _history_of({rank: recorder}, plan)  # this rank's: the others' are with them
+        raise
     told: list[Any] = [None] * size
     dist.all_gather_object(told, pickle.dumps((recorder.drained(), freeze_result(result, rank), ended)))
     inbox.close()  # not before all are done: a rank that is done early may still be written to
@@ -152,23 +156,30 @@ def _play(
 
 
 def _history(told: list[bytes], plan: Plan, startup_s: float) -> History:
-    recorders, results, finished = [], [], {}
+    history = _history_of({}, plan)
     for rank, data in enumerate(told):
         packet, result, ended = pickle.loads(data)
-        recorder = Recorder()
-        recorder.absorb(packet)
-        recorders.append(recorder)
-        results.append(thaw_result(result))
-        finished[rank] = ended
+        history.recorders[rank].absorb(packet)
+        history.results[rank] = thaw_result(result)
+        history.finished_s[rank] = ended
+    history.startup_s = startup_s
+    return history
+
+
+def _history_of(known: dict[int, Recorder], plan: Plan) -> History:
+    """A history of which these recorders are known; the others are empty."""
+    recorders = [known.get(rank) or Recorder() for rank in range(plan.nodes)]
     about = {"engine": "processes", "transport": plan.transport, "launcher": "torchrun"}
-    return History("paced" if plan.cluster else "wall", recorders, results, finished, about, startup_s)
+    about |= {"device": plan.device}
+    return History("paced" if plan.cluster else "wall", recorders, [None] * plan.nodes, {}, about)
 
 
 class _time_limit:
     """End this rank in words when the limit passes; torchrun then ends the others."""
 
     def __init__(self, endpoint: JobEndpoint, limit_s: float | None) -> None:
-        self._timer = threading.Timer(limit_s, self._over, [endpoint, limit_s]) if limit_s else None
+        limited = limit_s is not None and limit_s < threading.TIMEOUT_MAX
+        self._timer = threading.Timer(limit_s or 0, self._over, [endpoint, limit_s]) if limited else None
 
     def _over(self, endpoint: JobEndpoint, limit_s: float) -> None:
         doing = endpoint.doing()

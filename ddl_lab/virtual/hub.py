@@ -147,13 +147,13 @@ class Hub:
         place = (group.key, group.calls)
         meeting = self._meetings.get(place)
         if meeting is None:
-            meeting = self._meetings[place] = Meeting(group.ranks, port.rank)
+            meeting = self._meetings[place] = Meeting(group.ranks, port.rank, group.calls + 1)
         if meeting.enter(port.rank, work, port.time):
             del self._meetings[place]
             if meeting.agreed():
                 self._carry_out(meeting, work)
             else:
-                self._fail(meeting.latest, port.rank, mismatch_error(meeting.calls()))
+                self._fail(meeting.latest, port.rank, mismatch_error(meeting.calls(), nth=meeting.nth))
         return meeting
 
     def _carry_out(self, meeting: Meeting, work: Collective) -> None:

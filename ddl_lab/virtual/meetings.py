@@ -19,10 +19,11 @@ Copy = tuple[Tensor, Tensor]  # to, from
 class Meeting:
     """One collective of one group: who has entered, with what, and when it ends."""
 
-    __slots__ = ("_copies", "_missing", "algorithm", "ends", "first", "latest", "ranks", "works")
+    __slots__ = ("_copies", "_missing", "algorithm", "ends", "first", "latest", "nth", "ranks", "works")
 
-    def __init__(self, ranks: tuple[int, ...], first: int) -> None:
+    def __init__(self, ranks: tuple[int, ...], first: int, nth: int) -> None:
         self.ranks = ranks
+        self.nth = nth  # that it is the group's first, second, …
         self.first = first  # the rank that came first
         self.works: dict[int, Collective] = {}  # by rank of the run, until it is carried out
         self.latest = self.ends = 0.0

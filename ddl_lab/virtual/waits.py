@@ -33,7 +33,7 @@ class Waits:
         """Say what every blocked node waits for; or, where some disagree on a collective, that."""
         for on in set(self.on.values()):
             if isinstance(on, Meeting) and not on.agreed():
-                return mismatch_error(on.calls(), on.missing)
+                return mismatch_error(on.calls(), on.missing, on.nth)
         waits = map(self._wait, self.on)
         return deadlock_error([wait for wait in waits if wait is not None], self.returned)
 
@@ -44,4 +44,4 @@ class Waits:
             return Wait(rank, on.call, on.needs, len(on.needs) > 1)
         if on is None or not on.missing:
             return None
-        return Wait(rank, on.works[rank].call, on.missing)
+        return Wait(rank, on.works[rank].call, on.missing, nth=on.nth)
