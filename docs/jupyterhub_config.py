@@ -47,20 +47,20 @@ class LearnersServer(LocalProcessSpawner):
 
 
 HAND_OUT = """
-mkdir -p "$1"
-for lab in "$0"/*.ipynb; do
-    test -e "$1/${lab##*/}" || test -L "$1/${lab##*/}" || cp "$lab" "$1" || exit 1
+mkdir -p "$1/labs" && cd "$0" || exit 1
+for file in labs/*.ipynb README.md; do
+    test -e "$1/$file" || test -L "$1/$file" || cp "$file" "$1/$file" || exit 1
 done
 """
 
 
 def hand_out_labs(spawner):
-    """Before a server starts: labs that the learner lacks are copied, none is ever overwritten."""
+    """Before a server starts: labs that the learner lacks are copied, with README.md; none is overwritten."""
     learner = pwd.getpwnam(spawner.user.name)
-    folder = Path(learner.pw_dir) / "ddl_course/labs"
+    folder = Path(learner.pw_dir) / "ddl_course"
     # as the learner, so that a link in a home directory leads root nowhere
     done = subprocess.run(
-        ["/bin/sh", "-c", HAND_OUT, COURSE / "labs", folder],
+        ["/bin/sh", "-c", HAND_OUT, COURSE, folder],
         user=learner.pw_uid, group=learner.pw_gid, extra_groups=[], umask=0o077, cwd="/",
     )  # fmt: skip
     if done.returncode:  # a full disk, say: the server starts all the same, so that it can be cleared

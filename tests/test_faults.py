@@ -26,7 +26,7 @@ from faulty import (
     started,
     transport,
 )
-from waiting import wait_until
+from waiting import PATIENCE_S, wait_until
 
 import ddl_lab as lab
 from ddl_lab.errors import Wait
@@ -42,6 +42,7 @@ CALLS = ["send", "recv", *COLLECTIVES]
 
 def killed(run, rank, how="was killed by SIGKILL"):
     """See ``run`` end with the death of ``rank``."""
+    assert run._supervisor.done.wait(PATIENCE_S)
     with pytest.raises(lab.WorkerError, match=f"^rank {rank} {how}") as caught:
         run.wait()
     assert caught.value.rank == rank

@@ -89,8 +89,13 @@ def test_two_learners_run_lab_00_at_the_same_time(learners):
         for cell in cells_of(learner):
             if cell.id in ("s00-first", "s00-train-run"):
                 together.wait()  # both start their four processes now
+            tags = cell.metadata.get("tags", [])
+            if "raises-exception" in tags:
+                with pytest.raises(RuntimeError, match="rank 2 raised RuntimeError"):
+                    kernel.run(cell.source)
+                continue
             shown = kernel.run(cell.source)
-            if "nbval-check-output" in cell.metadata.get("tags", []) and printed(cell):
+            if "nbval-check-output" in tags and printed(cell):
                 assert shown == printed(cell), cell.id
                 compared += 1
         user = pwd.getpwnam(learner.name).pw_uid
@@ -101,7 +106,7 @@ def test_two_learners_run_lab_00_at_the_same_time(learners):
         return compared
 
     with ThreadPoolExecutor() as pool:
-        assert min(pool.map(work_through, learners)) >= 3
+        assert min(pool.map(work_through, learners)) >= 10
 
 
 def test_neither_opens_the_others_server(learners, kernels, hub):
@@ -249,3 +254,4 @@ def test_a_learners_work_survives_a_new_start_and_a_lost_lab_comes_back(learners
     assert (labs / "02_gradient.ipynb").is_symlink()
     assert (labs / "01_loss.ipynb").read_bytes() == (ROOT / "labs/01_loss.ipynb").read_bytes()
     assert {p.name for p in labs.glob("*.ipynb")} == {p.name for p in (ROOT / "labs").glob("*.ipynb")}
+    assert (labs.parent / "README.md").read_bytes() == (ROOT / "README.md").read_bytes()

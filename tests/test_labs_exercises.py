@@ -4,9 +4,11 @@ An exercise is three cells in a row: the task, a function to complete, a check. 
 nbgrader's metadata, so that an instructor can release and autograde a lab.
 """
 
+import builtins
 import importlib
 import inspect
 import re
+import symtable
 from pathlib import Path
 
 import nbformat
@@ -92,6 +94,23 @@ def test_the_courses_answer_reads_like_the_learners_function(number):
         first = f"def {function.__name__}{inspect.signature(function)}:\n"
         assert answer.startswith(first), answer
         compile(answer, "<answer>", "exec")
+
+
+def test_the_courses_answer_needs_no_name_that_the_lab_lacks(number):
+    """Whoever copies it into the cell can run it; tests/test_nbgrader.py does, for some labs."""
+    lines = "\n".join(cell.source for cell in cells(number) if cell.cell_type == "code")
+    code = re.sub(r"^%.*$", "", lines, flags=re.MULTILINE)
+    top = symtable.symtable(code, number, "exec").get_symbols()
+    there = {name.get_name() for name in top if name.is_assigned() or name.is_imported()} | set(dir(builtins))
+    for name, exercise in exercises(number).items():
+        answer = symtable.symtable(source_of(exercise.reference), name, "exec")
+        assert missing(answer, there | {symbol.get_name() for symbol in answer.get_symbols()}) == set(), name
+
+
+def missing(table, there):
+    """Global names that the functions of ``table`` use and that aren't ``there``."""
+    used = {name.get_name() for name in table.get_symbols() if name.is_global()}
+    return (used - there).union(*(missing(child, there) for child in table.get_children()))
 
 
 def test_its_cells_carry_what_nbgrader_needs(number):

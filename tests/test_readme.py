@@ -46,6 +46,15 @@ def test_the_example_prints_the_same_numbers_twice_and_the_cluster_predicts_it()
     assert names["here"].spread["latency_s"][0] > 0
 
 
+def test_what_a_contributor_is_told_to_look_at_and_to_run_exists() -> None:
+    told = (ROOT / "CONTRIBUTING.md").read_text().partition("## When a check fails")[2].partition("\n## ")[0]
+    files = set(re.findall(r"`?((?:tests|docs|labs)/\w+\.\w+)", told))
+    targets = set(re.findall(r"`make ([\w-]+)`", told))
+    assert len(files) > 5 and len(targets) > 2
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    assert targets <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
 def test_its_links_and_picture_exist() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target

@@ -11,8 +11,7 @@ from torch import nn
 from ..errors import DeadlockError
 from ..history.history import History
 from ..loss import bce_with_logits
-from ..model import gradient as gradient_of
-from ..model import make_model, parameters, sgd_step
+from ..model import gradient, make_model, parameters, sgd_step
 from ..node import Node
 from .lab_05_numbers import wait, warm
 from .lab_05_rows import deal
@@ -153,7 +152,7 @@ uneven = Exercise(
 def _accumulated_step(node, model, batches, lr):  # type: ignore[no-untyped-def]
     total = torch.zeros_like(parameters(model))
     for x, y in batches:
-        total += gradient_of(bce_with_logits(model(x), y), model)
+        total += gradient(bce_with_logits(model(x), y), model)
     total /= len(batches)
     node.all_reduce(total, op="mean")
     sgd_step(model, total, lr)
@@ -176,7 +175,7 @@ def _stepped(node: Node, answer: Answer, count: int) -> Tensor:
 
 def _moves(model: nn.Module, given: list[tuple[Tensor, Tensor]]) -> Tensor:
     """-lr times each batch's gradient, (batches, P)."""
-    return -0.5 * torch.stack([gradient_of(bce_with_logits(model(x), y), model) for x, y in given])
+    return -0.5 * torch.stack([gradient(bce_with_logits(model(x), y), model) for x, y in given])
 
 
 def _check_sparing(answer: Answer) -> str:

@@ -22,7 +22,7 @@ CASES = ((804_868, 5e-3), (804_868, 0.211), (41_000, 0.05), (8_000_000, 0.01))  
 def _most_workers(share, nbytes, compute_s, cluster):  # type: ignore[no-untyped-def]
     messages_s = share / (1 - share) * compute_s  # then they take `share` of both together
     beta_s = nbytes / cluster.bandwidth_bytes_per_s
-    return max(0, math.floor((messages_s - 2 * cluster.latency_s) / beta_s - 1))
+    return max(0, int((messages_s - 2 * cluster.latency_s) / beta_s - 1))
 
 
 def _check_feeds(answer: Callable[..., Any]) -> str:
@@ -75,7 +75,7 @@ feeds = Exercise(
     hints=(
         "In c + 2α + (w + 1) βS everything but c is messages. Which of it may there be?",
         "Messages m may take share · (c + m), so m = share / (1 − share) · c at most.",
-        "Solve 2α + (w + 1) βS ≤ m for w, and round down with math.floor; never below 0.",
+        "Solve 2α + (w + 1) βS ≤ m for w, and round down with int(…); never below 0.",
     ),
 )
 
