@@ -36,6 +36,13 @@ def test_a_list_of_speeds_that_changes_later_changes_nothing():
     assert cluster.speed(0) == 4.0
 
 
+def test_factors_by_rank_that_change_later_change_nothing():
+    slow, stalls, fails = {0: 2.0}, {0: (1, 0.5)}, {0: 3.0}
+    cluster = Cluster(slow=slow, stalls=stalls, fails=fails)
+    slow[0], stalls[0], fails[0] = -5.0, (1, -5.0), -5.0
+    assert (cluster.slow, cluster.stalls, cluster.fails) == ({0: 2.0}, {0: (1, 0.5)}, {0: 3.0})
+
+
 def test_all_work_is_charged_by_its_rate_and_the_slow_factor():
     cluster = Cluster(speeds=10.0, flops_per_s=100.0, slow={1: 2.5})
     units = ("samples", "flops", "seconds")

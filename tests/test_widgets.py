@@ -12,6 +12,7 @@ from fake_page import FakePage, in_a_loop, until
 
 import ddl_lab as lab
 from ddl_lab import widgets
+from ddl_lab.calibration import MeasuredCluster
 from ddl_lab.cluster.model import Cluster, geometric
 from ddl_lab.errors import WorkerError
 from ddl_lab.virtual.simulation import Simulation, simulate
@@ -167,6 +168,14 @@ def test_the_line_of_code_runs_whatever_it_has_to_name(page):
     assert code == "lab.simulate(made, nodes=4, args=(float('inf'), data, [0.5, 2]))"
     assert eval(code, there).metrics.loss.iloc[-1] == line(explorer, "4 nodes").get_ydata()[-1] == 8.5
     assert settings._name(there["half"], there) == "half"
+
+
+def test_a_measured_cluster_is_explored_as_any_other(page):
+    measured = MeasuredCluster(latency_s=2e-5, speeds=5e4, cores=2, spread={"speeds": (4.9e4, 5.1e4)})
+    explorer = shown(worker, cluster=measured)
+    code = page.words[-1].splitlines()[-2]
+    again = eval(code, {"lab": lab, "worker": worker})
+    assert again.elapsed_s == explorer.board._done["4 nodes"][1].elapsed_s
 
 
 def test_an_unmoved_cluster_is_the_one_that_was_given():

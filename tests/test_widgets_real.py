@@ -9,7 +9,9 @@ import pytest
 from fake_page import FakePage, in_a_loop, until
 
 from ddl_lab.cluster.model import Cluster
+from ddl_lab.errors import LabError
 from ddl_lab.widgets import page as pages
+from ddl_lab.widgets import real
 from ddl_lab.widgets.explorer import Explorer
 from ddl_lab.widgets.panel import Panel
 from ddl_lab.widgets.real import _why
@@ -288,12 +290,38 @@ def test_without_the_clusters_pace_it_runs_on_the_wall_clock(page):
     in_a_loop(act)
 
 
-def test_what_cannot_start_is_told_below_the_figure(page):
+@pytest.mark.parametrize(
+    ("asked", "of_eight"),
+    [
+        (Cluster(slow={2: 2.0, 9: 3.0}, fails={12: 1e9}), {"slow": {2: 2.0}}),
+        (
+            Cluster(slow={15: 3.0}, stalls={15: (2, 0.01), 7: (1, 1.0)}),
+            {"slow": {7: 3.0}, "stalls": {7: (2, 0.01)}},
+        ),
+        (Cluster(speeds=[1e4 + k for k in range(16)]), {"speeds": [1e4 + k for k in (*range(7), 15)]}),
+    ],
+)
+def test_of_more_nodes_than_processes_the_first_and_the_last_run(page, monkeypatch, asked, of_eight):
+    started = []
+    monkeypatch.setattr(real, "start", lambda *_, **options: started.append(options["cluster"]) or refused())
+    explorer = shown(cluster=asked, nodes=16, args=(5,))
+    explorer.real.start_button.click()
+    assert started == [Cluster(**of_eight)]
+    assert "Run for real: LabError: no resources" in words(page), "what cannot start is told below the figure"
+    assert explorer.real.run is None
+
+
+def refused():
+    raise LabError("no resources for 8 processes: too many open files.")
+
+
+def test_with_a_slower_last_node_sixteen_nodes_run_for_real_as_eight(page):
     async def act():
-        explorer = shown(cluster=Cluster(slow={2: 2.0}), nodes=16, args=(5,))
-        explorer.panel._cluster = Cluster(slow={12: 2.0})
+        explorer = shown(nodes=16, args=(5,))
+        explorer.panel.of_cluster[2].widget.value = 3.0
         explorer.real.start_button.click()
-        assert "Run for real: ValueError: slow names rank 12" in words(page)
-        assert explorer.real.run is None
+        assert "Run for real: starting." in words(page), "at once, though the figure was drawn just now"
+        await until(lambda: "ended, 5 steps" in words(page))
+        assert "(16 would be as many processes: 8 run, the last one as the last of 16.)" in words(page)
 
     in_a_loop(act)

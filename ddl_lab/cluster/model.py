@@ -23,7 +23,7 @@ class Cluster:
     """A cluster as a cost model: how fast each node computes, what a message costs, what goes wrong.
 
     A message of S bytes takes ``latency_s + S / bandwidth_bytes_per_s``; each node's outgoing and incoming
-    link carries one message at a time (LogGP: Culler et al. 1993, with long messages). Hosts make messages
+    link carries one message at a time (as in LogGP: Alexandrov et al. 1995). Hosts make messages
     between their nodes faster, and nothing else: each node has a link of its own to the other hosts too.
 
     The defaults are round numbers of a small data centre, no measurements: ``Cluster.measure()`` finds
@@ -39,9 +39,9 @@ class Cluster:
     bandwidth_bytes_per_s: float = 1e9
     """Bytes a second of each link and direction, above 0; 1e9 is about 10-gigabit Ethernet."""
     host_size: int | None = None
-    """Nodes a host: ranks 0 to host_size - 1 share the first host, and so on. None: one node a host."""
+    """Nodes a host, 1 or more: ranks 0 to host_size - 1 share the first, and so on. None: one node a host."""
     host_latency_s: float = 5e-6
-    """As ``latency_s``, between two nodes of one host."""
+    """As ``latency_s``, between two nodes of one host, 0 or more."""
     host_bandwidth_bytes_per_s: float = 1e10
     """As ``bandwidth_bytes_per_s``, between two nodes of one host; 1e10 is about a memory copy."""
     jitter: str = "constant"
@@ -50,11 +50,12 @@ class Cluster:
     jitter_spread: float = 0.5
     """Standard deviation over mean of "lognormal", above 0."""
     seed: int = 0
-    """Decides all random times; the same seed gives the same times, in any order of events."""
+    """Any whole number; decides all random times: the same seed, the same times, in any order of events."""
     slow: Mapping[int, float] = field(default_factory=dict)
     """Slow factor by rank, above 0: ``{3: 4.0}`` makes all that rank 3 computes take four times as long."""
     stalls: Mapping[int, tuple[int, float]] = field(default_factory=dict)
-    """By rank (every, seconds): ``{2: (10, 0.5)}`` makes every 10th compute span of rank 2 0.5 s longer."""
+    """By rank (every, seconds), 1 or more and 0 or more: ``{2: (10, 0.5)}`` makes every 10th compute span of
+    rank 2 0.5 s longer."""
     fails: Mapping[int, float] = field(default_factory=dict)
     """By rank the second, 0 or more, at which it dies, unless it has returned: the run ends with the
     ``WorkerError`` of a killed process, in ``simulate`` and in a paced ``run``."""
@@ -77,6 +78,8 @@ class Cluster:
             raise ValueError(f"seed={self.seed!r}: it takes a whole number.")
         check_choice("algorithm", self.algorithm, (*collectives.ALGORITHMS, "auto"))
         self._check_by_rank()
+        for name in ("slow", "stalls", "fails"):  # a copy: what is checked stays as it is
+            object.__setattr__(self, name, dict(getattr(self, name)))
 
     def _check_by_rank(self) -> None:
         check_by_rank("slow", self.slow, "factors", "{3: 4.0}")

@@ -13,10 +13,11 @@ from ..plots.words import described
 from ..processes.run import Run, start
 from .board import Board, speedup_of
 from .newest import Newest, in_words
-from .settings import Setting
+from .settings import Setting, cut_to
 
 MOST_PROCESSES = 8  # on a laptop's few cores
 SLOW = 5.0  # times as long
+AGREES = 1.1  # times the simulated time: up to here there is nothing to explain
 
 
 class RealRun:
@@ -58,13 +59,18 @@ class RealRun:
         self.stop()
         setting = self._setting()
         nodes = min(setting.nodes, MOST_PROCESSES)
-        self._cut = f" ({setting.nodes} would be as many processes: {nodes} run.)" * (nodes < setting.nodes)
-        cluster = setting.cluster if self.paced.value else None
+        self._cut = ""
+        if nodes < setting.nodes:
+            last = f", the last one as the last of {setting.nodes}" * bool(setting.cluster.slow)
+            self._cut = f" ({setting.nodes} would be as many processes: {nodes} run{last}.)"
+        cluster = cut_to(setting.cluster, nodes, setting.nodes) if self.paced.value else None
         self._asked = setting
         self._board.forget_real()
+        self._board.next_paint = 0.0
+        self._board.say_of_real("Run for real: starting.")
         try:
             self.run = start(setting.worker, nodes, cluster=cluster, args=setting.args, progress=False)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, LabError) as error:
             self._board.say_of_real(f"Run for real: {in_words(error)}")
             return
         self._done_to = {}
@@ -118,9 +124,9 @@ class RealRun:
         text = f"Measured on {described(history)}: {state}, {done}"
         told_s = self._board.simulated_s(self._asked) if state == "ended" and not self._cut else None
         if told_s and history.elapsed_s:
-            text += (
-                f" (simulated {told_s:.3g} s, ratio {history.elapsed_s / told_s:.3g}{_why(history.nodes)})"
-            )
+            ratio = history.elapsed_s / told_s
+            why = _why(history.nodes) if ratio > AGREES else ""
+            text += f" (simulated {told_s:.3g} s, ratio {ratio:.3g}{why})"
         if curve is None:
             self._board.say_of_real(f"{text}.{self._cut}")
             return

@@ -50,7 +50,7 @@ def counted(nodes: int, kind: str = "") -> str:
 def cluster_code(cluster: Cluster) -> str:
     """The arguments that make this cluster, those left out that are as usual."""
     usual = Cluster()
-    told = {f.name: getattr(cluster, f.name) for f in fields(cluster)}
+    told = {f.name: getattr(cluster, f.name) for f in fields(usual)}  # without what was measured besides
     return ", ".join(f"{name}={_code(v)}" for name, v in told.items() if v != getattr(usual, name))
 
 
@@ -97,6 +97,20 @@ def with_cluster(cluster: Cluster, nodes: int, moved: Mapping[str, float]) -> Cl
     if "slowest" in moved:
         changes["slow"] = {**cluster.slow, nodes - 1: moved["slowest"]}
     return replace(cluster, **changes) if changes else cluster
+
+
+def cut_to(cluster: Cluster, nodes: int, of: int) -> Cluster:
+    """``cluster`` for fewer nodes than the ``of`` that it was meant for: the first ones, and its last."""
+    if nodes == of:
+        return cluster
+    place = {rank: rank for rank in range(nodes - 1)} | {of - 1: nodes - 1}
+    changes: dict[str, Any] = {
+        name: {place[rank]: value for rank, value in getattr(cluster, name).items() if rank in place}
+        for name in ("slow", "stalls", "fails")
+    }
+    if isinstance(cluster.speeds, Sequence):
+        changes["speeds"] = [cluster.speeds[rank] for rank in place]
+    return replace(cluster, **changes)
 
 
 class Arguments:
