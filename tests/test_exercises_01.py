@@ -208,6 +208,10 @@ def log_softmax(scores, dim=1):
     return torch.log_softmax(scores, dim)
 
 
+def test_the_formula_of_the_task_is_a_right_answer():
+    assert exercise.classes.judge(lambda s: s - torch.logsumexp(s, 1, keepdim=True)).state == "right"
+
+
 def batch_max(s):
     shifted = s - s.max()
     return shifted - shifted.exp().sum(1, keepdim=True).log()

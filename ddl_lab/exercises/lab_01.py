@@ -224,7 +224,7 @@ def _check_classes(answer: Callable[..., Any]) -> None:
         raise Wrong("scores near −1,000 give an inf: take off each row's own largest score, not the batch's")
     if got.isneginf().any():
         raise Wrong("a class far behind gives −inf, by log(exp(−1000)): subtract logs, form no quotient")
-    close(got, _log_softmax(far), "for scores of 1,000 the result")
+    close(got, _log_softmax(far), "for scores of 1,000 the result", atol=2e-4)  # float32 there: steps of 6e-5
     logits = torch.tensor([[-30.0], [2.0], [40.0]])
     two = -answer(torch.cat([torch.zeros_like(logits), logits], dim=1))
     close(two[:, :1].mean(), _stable_bce(logits, 0 * logits), "with scores (0, z), the loss of class 0")
