@@ -12,6 +12,7 @@ from reading import defined
 import ddl_lab as lab
 from ddl_lab.strategies import hybrid, meshes
 from ddl_lab.strategies import tensor_parallel as tp
+from ddl_lab.strategies.activations import Live
 
 DIGITS = lab.load_digits()
 WIDTHS = (784, 10, 6, 9, 5, 8, 1)  # three blocks
@@ -77,10 +78,48 @@ def test_processes_and_simulation_agree_to_the_bit(shape):
     assert (real.bytes_sent, real.messages_sent) == (simulated.bytes_sent, simulated.messages_sent)
 
 
-@pytest.mark.parametrize("micro_batches", [1, 2, 7, 11, 20])
+@pytest.mark.parametrize("micro_batches", [1, 2, 7, 10])
 def test_any_number_of_micro_batches_gives_the_same(micro_batches):
     history, theirs = trained(lab.simulate, (1, 3, 1), micro_batches=micro_batches), accumulated(1, 11)
     assert (whole(history, (1, 3, 1)) - theirs).norm() < 1e-6 * theirs.norm()
+    steps, borders, ways = 4, 2, 2
+    assert sum(history.messages_sent) == steps * borders * ways * micro_batches
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 2)], ids=str)
+def test_the_last_stage_records_the_loss_of_one_process(shape):
+    recorded = trained(lab.simulate, shape, steps=1).metrics.dropna(subset="loss")
+    x, y = next(iter(lab.batches(DIGITS.train, type("Place", (), {"rank": 0, "world_size": 1}), 11)))
+    for block in BLOCKS:
+        x = tp.partial_sum(block, x) + block.bias
+    assert len(recorded) == shape[2]
+    assert recorded.loss.to_numpy() == pytest.approx(float(lab.bce_with_logits(x, y)), rel=1e-6)
+
+
+@pytest.mark.parametrize("micro_batches", [0, 20])
+def test_micro_batches_that_a_batch_does_not_have_are_refused(micro_batches):
+    with pytest.raises(lab.WorkerError, match=f"a batch of 8 digits can't be cut into {micro_batches} micro"):
+        trained(lab.simulate, (1, 1, 1), rows=8, micro_batches=micro_batches)
+
+
+@pytest.mark.parametrize("tensor", [1, 4, 8])
+def test_the_activations_of_the_formula_are_those_that_autograd_saves(tensor):
+    job = meshes.Job(width=128, layers=2, tokens=512, micro_batches=4)
+
+    def saved(node):
+        mine = [tp.split(block, node) for block in tp.make_blocks((128, 512, 128, 512, 128), seed=0)]
+        live = Live(part for block in mine for part in block)
+        x, tape = torch.rand(job.rows((1, 1, tensor)), 128), []
+        for block in mine:
+            x = live.watch(x.detach().requires_grad_())
+            with live:
+                part = tp.partial_sum(block, x)
+            tape.append((x, part))  # lives on
+            x = tp.leave(node, part) + block.bias.detach()
+        return live.bytes
+
+    formula = job.node_bytes((1, 1, tensor)) - 16 * job.parameters / tensor
+    assert lab.simulate(saved, tensor).results == [formula] * tensor
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (2, 3, 4)], ids=str)
@@ -115,10 +154,30 @@ def test_a_mesh_that_doesn_t_multiply_to_the_nodes_is_an_error_that_names_both(s
         lab.simulate(hybrid.hybrid, 8, args=(DIGITS.train, BLOCKS, shape, 1))
 
 
-@pytest.mark.parametrize("shape", [(2, 4), (8, 0, 1), (2.0, 2, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 4), (8, 0, 1), (2.0, 2, 2), 2, (None, 8)], ids=str)
 def test_a_shape_that_is_none_is_an_error(shape):
     with pytest.raises(ValueError, match="three whole numbers from 1"):
         hybrid.check_shape(shape, 8)
+
+
+@pytest.mark.parametrize("wrong", [{"micro_batches": 0}, {"width": -16}, {"layers": 1.5}], ids=str)
+def test_a_job_of_sizes_that_are_none_is_an_error(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: give a whole number from 1"):
+        replace(JOB, **wrong)
+
+
+def test_a_mesh_on_which_the_job_is_uneven_is_not_rehearsed():
+    with pytest.raises(lab.WorkerError, match="doesn't come out even on the mesh"):
+        lab.simulate(meshes.rehearse, 3, args=((1, 3, 1), JOB))
+
+
+@pytest.mark.parametrize(("ahead", "formula_ms"), [(False, 8 * (1 + 2)), (True, 1 + 8 * 2)])
+def test_the_labs_prefetch_takes_its_formula(ahead, formula_ms):
+    """L (g + c) without, g + L c with: eight layers of 2 ms, and a gather of 3 chunks of 0.3 MB."""
+    layers = defined("09", "s09-setup", "s09-prefetch")["layers"]
+    cluster = lab.Cluster(latency_s=0.1e-3, bandwidth_bytes_per_s=1e9)
+    elapsed_s = lab.simulate(layers, 4, cluster=cluster, args=(ahead,)).elapsed_s
+    assert elapsed_s * 1e3 == pytest.approx(formula_ms, rel=0.03)
 
 
 def test_more_stages_than_blocks_is_an_error_that_names_both():

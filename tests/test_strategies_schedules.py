@@ -141,12 +141,22 @@ G0 = Step("isend", 0, 0, "g", 0)
         ([[F, X1._replace(peer=5)]], "there is no such other node"),
         ([[F, X1._replace(peer=0)]], "there is no such other node"),
         ([[Step("sideways", 0, 0)]], "a step can't be a 'sideways'"),
+        ([[F, F, B]], "node 0 comes to forward(0) on stage 0 a second time"),
+        (
+            [[F, F._replace(micro=1), B]],
+            "node 0 goes forward with micro-batch 1 on stage 0 and never backward",
+        ),
     ],
 )
 def test_what_else_can_be_wrong_has_words_of_its_own(schedule, words):
     with pytest.raises(ScheduleError) as caught:
         check(schedule)
     assert words in str(caught.value)
+
+
+def test_times_of_too_few_stages_are_refused():
+    with pytest.raises(ValueError, match="forward_s has 2 numbers for 4 stages: give one a stage"):
+        play(plan(gpipe, 4, 4), [1, 2], [2, 4])
 
 
 def test_what_a_run_did_is_read_from_its_spans():

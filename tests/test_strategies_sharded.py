@@ -1,5 +1,6 @@
 """Sharding in stages: the same bits at every stage, the bytes of the formulas, sent and kept."""
 
+import gc
 from functools import partial
 from itertools import islice, pairwise
 
@@ -128,3 +129,15 @@ def test_the_labs_stages_train_the_same_bits(engine, nodes):
     for history in others:
         assert all(torch.equal(theirs, plain.results[0]) for theirs in history.results)
     assert others[1].bytes_sent == plain.bytes_sent
+
+
+def test_another_optimiser_is_an_error_that_names_both():
+    with pytest.raises(lab.WorkerError, match="optimiser='sgd': it can be momentum or adam"):
+        trained(lab.simulate, 2, 1, "sgd")
+
+
+def test_a_simulation_is_not_weighed():
+    frozen = gc.get_freeze_count()
+    with pytest.raises(lab.WorkerError, match=r"use lab\.run, not lab\.simulate"):
+        trained(lab.simulate, 2, 1, weigh=True)
+    assert gc.get_freeze_count() == frozen

@@ -178,6 +178,20 @@ def test_a_measured_cluster_is_explored_as_any_other(page):
     assert again.elapsed_s == explorer.board._done["4 nodes"][1].elapsed_s
 
 
+def test_choices_that_read_alike_keep_their_own_curves(page):
+    def records(node, value):
+        node.record(loss=value())
+
+    async def act():
+        explorer = shown(records, value=[lambda: 0.2, lambda: 0.4, lambda: 0.6])
+        for place, loss in ((1, 0.4), (2, 0.6), (0, 0.2)):
+            control(explorer, "value").widget.value = place
+            await until(lambda loss=loss: f"loss {loss}" in page.text)
+        assert len(explorer.board._done) == 3
+
+    in_a_loop(act)
+
+
 def test_an_unmoved_cluster_is_the_one_that_was_given():
     given = Cluster(latency_s=1.2345678e-5, bandwidth_bytes_per_s=123456789.0, slow={0: 2.0})
     panel = Panel(worker, 4, 64, given, (), {}, True)

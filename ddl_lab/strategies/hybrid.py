@@ -44,9 +44,10 @@ def coordinates(rank: int, shape: Sequence[int]) -> tuple[int, ...]:
 
 def check_shape(shape: Sequence[int], world_size: int) -> None:
     """Raise ``ValueError`` unless ``shape`` are three counts that multiply to ``world_size``."""
-    told = " x ".join(f"{name} {size}" for name, size in zip(DIMENSIONS, shape, strict=False))
-    if len(shape) != 3 or any(type(size) is not int or size < 1 for size in shape):
+    whole = isinstance(shape, Sequence) and all(type(size) is int and size >= 1 for size in shape)
+    if not whole or len(shape) != 3:
         raise ValueError(f"a mesh is (data, pipeline, tensor), three whole numbers from 1; got {shape!r}")
+    told = " x ".join(f"{name} {size}" for name, size in zip(DIMENSIONS, shape, strict=True))
     if prod(shape) != world_size:
         raise ValueError(
             f"the mesh {told} has {prod(shape)} places for {world_size} nodes: its sizes must multiply to "
@@ -132,16 +133,27 @@ def hybrid(
     2. Forward, one micro-batch after another: all-reduces along tensor, activations along pipeline.
     3. Backward, the same in reverse (GPipe, Huang et al. 2019).
     4. One all-reduce of the slice's gradient along data, and the step.
+
+    The last stage records the loss of its own batch.
+
+    Raises ``ValueError`` for fewer than one micro-batch, and for more than a batch has digits.
     """
     mesh = make_mesh(node, shape)  # 1.
     mine = [split(block, mesh.tensor) for block in stage_of(blocks, mesh.pipeline)]
     last = mesh.pipeline.rank == mesh.pipeline.world_size - 1
     for x, y in islice(batches(data, mesh.data, batch_size), steps):
-        parts = list(zip(x.chunk(micro_batches), y.chunk(micro_batches), strict=True))
+        if not 1 <= micro_batches <= len(x):
+            raise ValueError(f"a batch of {len(x)} digits can't be cut into {micro_batches} micro-batches")
+        parts = list(zip(x.tensor_split(micro_batches), y.tensor_split(micro_batches), strict=True))
         passed = [forward_stage(mesh, mine, part) for part, _ in parts]  # 2.
-        sums = []
+        sums, loss = [], 0.0
         for (outputs, tape), (_, part) in zip(reversed(passed), reversed(parts), strict=True):  # 3.
-            slope = loss_gradient(outputs, part)[1] * len(part) if last else torch.empty_like(outputs)
+            slope = torch.empty_like(outputs)
+            if last:
+                mean, slope = loss_gradient(outputs, part)
+                loss, slope = loss + float(mean) * len(part) / len(x), slope * len(part)
             sums.append(backward_stage(mesh, mine, tape, slope))
+        if last:
+            node.record(loss=loss)
         descend(mine, average(mesh, sums, len(x)), lr)  # 4.
     return [Block(*(part.detach() for part in block)) for block in mine]

@@ -11,7 +11,7 @@ compute    m (layers / P) 3f
 bubble     (P - 1) (layers / P) 3f, and the same share of the tensor part: idle stages
 tensor     (m + P - 1) (layers / P) 2 all-reduces of (b, d) over T nodes
 pipeline   2 (P - 1) messages of (b, d)
-data       one all-reduce of P / (P T) parameters over D nodes
+data       one all-reduce of parameters / (P T) values over D nodes
 =========  ================================================================================
 
 Exact for GPipe's schedule where a message between stages takes no longer than a stage's forward pass, and
@@ -53,6 +53,12 @@ class Job:
     They send what the all-reduce sends. Stage 2 is no choice here: it reduces after every micro-batch.
     """
 
+    def __post_init__(self) -> None:
+        for name in ("width", "layers", "tokens", "micro_batches"):
+            size = getattr(self, name)
+            if type(size) is not int or size < 1:
+                raise ValueError(f"{name}={size!r}: give a whole number from 1")
+
     @property
     def parameters(self) -> int:
         """Weights of all blocks; biases are left out."""
@@ -71,6 +77,11 @@ class Job:
         data, pipeline, tensor = shape
         even = self.layers % pipeline == 0 and 4 * self.width % tensor == 0
         return even and self.tokens % (data * self.micro_batches) == 0
+
+    def check(self, shape: Shape) -> None:
+        """Raise ``ValueError`` where stages, slices or micro-batches don't come out even."""
+        if not self.fits(shape):
+            raise ValueError(f"{self} doesn't come out even on the mesh {shape}")
 
     def node_bytes(self, shape: Shape) -> float:
         """What a node holds: parameters, gradients, Adam's two states, and the activations in flight.
@@ -111,8 +122,7 @@ def forecast(shape: Shape, job: Job, cluster: Cluster) -> Forecast:
 
     Raises ``ValueError`` where stages, slices or micro-batches don't come out even.
     """
-    if not job.fits(shape):
-        raise ValueError(f"{job} doesn't come out even on the mesh {shape}")
+    job.check(shape)
     data, pipeline, tensor = shape
     blocks, rows, m = job.layers // pipeline, job.rows(shape), job.micro_batches
     f = job.flops(shape) / cluster.flops_per_s
@@ -151,9 +161,11 @@ def search(nodes: int, job: Job, cluster: Cluster) -> list[Forecast]:
 def rehearse(node: Node, shape: Shape, job: Job) -> None:
     """A step's messages and compute spans without its arithmetic: zeros of the right sizes, GPipe's order.
 
-    To be simulated, or run at the pace of a cluster: what `forecast` is checked against.
+    To be simulated, or run at the pace of a cluster: what `forecast` is checked against. Raises
+    ``ValueError`` where `forecast` does.
     """
     check_shape(shape, node.world_size)
+    job.check(shape)
     mesh = make_mesh(node, shape)
     stage, last = mesh.pipeline.rank, shape[1] - 1
     activation = torch.zeros(job.rows(shape), job.width)

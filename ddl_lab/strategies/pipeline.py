@@ -67,11 +67,11 @@ class Work:
     ``stages``: by number. ``last``: the number of the last stage of all. ``x`` (b, 784) and ``y`` (b, 1)
     are cut into ``micros`` parts that differ by one digit at most. ``gradients``: by stage, (P,), the sum
     over the micro-batches done: that of the batch's mean loss. ``losses``: shares of that mean.
-    Raises ``ValueError`` for a batch of fewer digits than micro-batches.
+    Raises ``ValueError`` for fewer than one micro-batch, or more than digits.
     """
 
     def __init__(self, stages: Stages, last: int, x: Tensor, y: Tensor, micros: int) -> None:
-        if len(x) < micros:
+        if not 1 <= micros <= len(x):
             raise ValueError(f"a batch of {len(x)} digits can't be cut into {micros} micro-batches")
         self.stages, self.last, self.batch = stages, last, len(x)
         self.x, self.y = x.tensor_split(micros), y.tensor_split(micros)

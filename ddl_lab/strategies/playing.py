@@ -61,9 +61,9 @@ def play(
 ) -> Played:
     """Go through ``schedule`` on a clock of its own: no tensors, no nodes.
 
-    ``forward_s``, ``backward_s``: seconds a micro-batch, one number or one a stage. Raises
-    ``ScheduleError`` where nodes wait for each other forever, a step needs what isn't there yet, or a
-    message is never received.
+    ``forward_s``, ``backward_s``: seconds a micro-batch, one number or one a stage. Raises ``ValueError``
+    for too few of them, ``ScheduleError`` where nodes wait for each other forever, a step needs what isn't
+    there yet, a forward comes twice or has no backward, or a message is never received.
     """
     return Player(schedule, {"forward": forward_s, "backward": backward_s}, message_s).play()
 
@@ -86,6 +86,11 @@ class Player:
         self.under_way: dict[tuple[int, Message], float] = {}  # by receiver: when it arrives
         self.spans: list[Span] = []
         self.last = max((step.stage for steps in schedule for step in steps), default=0)
+        for kind, told in seconds.items():
+            if isinstance(told, Sequence) and len(told) <= self.last:
+                raise ValueError(
+                    f"{kind}_s has {len(told)} numbers for {self.last + 1} stages: give one a stage"
+                )
         for rank, steps in enumerate(schedule):
             for step in steps:
                 if step.what and (step.peer == rank or not 0 <= step.peer < len(schedule)):
@@ -129,6 +134,8 @@ class Player:
             if need not in has:
                 words = {"x": "its input", "g": "the gradient by its output", "kept": "its forward"}[need[0]]
                 raise ScheduleError(f"node {rank} comes to {step} on stage {s} without {words}: {need[0]}")
+        if forward and ("kept", s, k) in has:
+            raise ScheduleError(f"node {rank} comes to {step} on stage {s} a second time")
         has.difference_update(needs)
         has |= {("kept", s, k), ("x", s + 1, k)} if forward else {("g", s - 1, k)}
         told = self.seconds[step.kind]
@@ -172,6 +179,11 @@ class Player:
             raise ScheduleError("\n".join(lines))
         for receiver, (what, stage, micro) in self.under_way:
             raise ScheduleError(f"node {receiver} never receives {what} of {micro} for stage {stage}")
+        for rank, has in enumerate(self.has):
+            for s, k in sorted((s, k) for what, s, k in has if what == "kept"):
+                raise ScheduleError(
+                    f"node {rank} goes forward with micro-batch {k} on stage {s} and never backward"
+                )
 
     def _wait(self, rank: int, step: Step) -> str:
         there = self._next(step.peer)

@@ -29,6 +29,7 @@ from itertools import chain, count, pairwise
 import torch
 from torch import Tensor, nn
 
+from ..checks import SIMULATING
 from ..node import Node
 from ..shards import Samples, batches
 
@@ -222,7 +223,12 @@ def sharded(
     3. The optimiser steps what is this node's.
 
     ``weigh``: record the bytes that the node keeps, and the most that it held; in processes only.
+    Raises ``ValueError`` for another optimiser, and for ``weigh`` in a simulation.
     """
+    if optimiser not in OPTIMISERS:
+        raise ValueError(f"optimiser={optimiser!r}: it can be {' or '.join(OPTIMISERS)}")
+    if weigh and SIMULATING:
+        raise ValueError("weigh=True counts the tensors of a whole process: use lab.run, not lab.simulate")
     stream = _endless(data, node, batch_size)
     scales = Scales() if weigh else None
     step, states = OPTIMISERS[optimiser]

@@ -162,7 +162,7 @@ def simulate(
     ``cluster``: what computing and sending cost. ``progress``: show how far it is. The results and
     losses of a synchronous worker are those of ``run``, to the bit. ``max_events``: so many compute spans,
     messages' steps and wake-ups are taken for a loop without an end, and ``StoppedRun`` is raised; a loop
-    that never calls the node ends by Ctrl-C only.
+    that takes no virtual time (it only records, posts messages or asks the time) ends by Ctrl-C only.
 
     Raises ``TypeError`` and ``ValueError`` for what can't be run, and the ``LabError`` that comes
     first in virtual time. ``KeyboardInterrupt`` ends it too; both carry ``.history``.

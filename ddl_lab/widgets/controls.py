@@ -118,6 +118,14 @@ class Control:
             return found
         return round(found) if self._asked.whole else float(f"{found:.12g}")
 
+    @property
+    def place(self) -> str:
+        """For entries of a list that read alike, as lambdas do, which one: "(2)" is the second."""
+        if not isinstance(self._asked, list | tuple):
+            return ""
+        alike = [_text(entry) for entry in self._asked].count(_text(self.value)) > 1
+        return f" ({self.widget.value + 1})" * alike
+
     def reset(self) -> None:
         """Back to where it began."""
         self.widget.value = self.start

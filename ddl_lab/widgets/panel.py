@@ -92,7 +92,7 @@ class Panel:
         values = {c.name: c.value for c in self.of_worker}
         moved = {c.name: c.value for c in self.of_cluster if c.value != self._starts[c.name]}
         changed = [
-            f"{c.label} {_text(c.value)}{_unit(c)}"
+            f"{c.label} {_text(c.value)}{_unit(c)}{c.place}"
             for c in (*self.of_worker, *self.of_cluster)
             if c.value != self._starts[c.name]
         ]
