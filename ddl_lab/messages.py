@@ -171,8 +171,9 @@ class Messages:
     def _in_group(self, way: str, peer: int | None) -> str:
         """In a sub-group: which one, and the peer's rank in the run, which reports number by."""
         words = self._group.words(self._family.world_size)
-        told = f": {way} rank {peer}" if peer is not None else ""
-        return f" in the group of {words}{told}" if words else ""
+        if not words:
+            return ""
+        return f" in the group of {words}" + (f": {way} rank {peer}" if peer is not None else "")
 
     def _peer(self, name: str, argument: str, rank: int) -> int:
         """The rank in the run of the group's ``rank``, which must be another node."""

@@ -19,11 +19,9 @@ STARTING, RUNNING, BLOCKED, RETURNED = range(4)
 MAX_RANKS = 256
 _HEAD = struct.Struct("<QIId32sH")  # version, state, any_of, since, needs as a bit mask, text length
 _TEXT = 168
-_PLACE, _MEETING = (
-    232,
-    struct.Struct("<QQQ"),
-)  # of the last collective: group, meeting, its number
-_CALL = 256  # and its text
+_PLACE = 232  # where the last collective's group, meeting and number stand
+_MEETING = struct.Struct("<QQQ")
+_CALL = 256  # where its text stands
 SLOT = 512
 
 

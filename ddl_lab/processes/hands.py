@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 from .heard import Heard
 from .plan import Plan
@@ -38,25 +39,21 @@ class Hands(Heard):
 
     def signal(self, rank: int, number: int, mark: str) -> None:
         """Send a signal to a rank's process, through its parent: a process id is never reused so."""
-        self.forked.wait()
-        with self._bell_lock:
-            if not self.done.is_set():
-                with contextlib.suppress(OSError):  # no server: the run is about to end
-                    self._resources.run.send(rank, number)
-                self._mark(rank, mark)
+        self._act(rank, mark, lambda: self._resources.run.send(rank, number))
 
     def slow(self, rank: int, factor: float) -> None:
         """Make a rank's compute spans take ``factor`` times as long from now on."""
+        self._act(rank, f"slow x{factor:g}", lambda: self._resources.controls[rank].send("slow", factor))
+
+    def _act(self, rank: int, mark: str, send: Callable[[], None]) -> None:
+        """Send an order once the ranks are there, and mark it; nothing where the run is over."""
         self.forked.wait()
         with self._bell_lock:
             if not self.done.is_set():
-                with contextlib.suppress(OSError):  # that rank is gone: the run is about to end
-                    self._resources.controls[rank].send("slow", factor)
-                self._mark(rank, f"slow x{factor:g}")
-
-    def _mark(self, rank: int, text: str) -> None:
-        now = time.monotonic()
-        self.marks.append((now - (self.origin or now), rank, text))  # at 0 while ranks still load
+                with contextlib.suppress(OSError):  # the server or the rank is gone: the run is about to end
+                    send()
+                now = time.monotonic()
+                self.marks.append((now - (self.origin or now), rank, mark))  # at 0 while ranks still load
 
     def _on_pids(self, pids: list[int]) -> None:
         super()._on_pids(pids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import io
 import os
 import sys
@@ -85,8 +86,7 @@ def redirect(channel: Channel, output: int) -> list[Stream]:
     for standard in (1, 2):
         os.dup2(output, standard)
     os.close(output)
-    streams = [Stream(lambda text: channel.send("print", "stdout", text))]
-    streams += [Stream(lambda text: channel.send("print", "stderr", text))]
+    streams = [Stream(functools.partial(channel.send, "print", name)) for name in ("stdout", "stderr")]
     sys.stdout, sys.stderr = streams
 
     told = 0

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..cluster.collectives import even_chunks
 from ..node import Node
 from ..shards import Place, Samples, batches
+from .pipeline import micro_batches_of
 from .tensor_parallel import Block, Tape, backward, descend, forward, loss_gradient, split
 
 Shape = tuple[int, int, int]  # data, pipeline, tensor
@@ -142,9 +143,7 @@ def hybrid(
     mine = [split(block, mesh.tensor) for block in stage_of(blocks, mesh.pipeline)]
     last = mesh.pipeline.rank == mesh.pipeline.world_size - 1
     for x, y in islice(batches(data, mesh.data, batch_size), steps):
-        if not 1 <= micro_batches <= len(x):
-            raise ValueError(f"a batch of {len(x)} digits can't be cut into {micro_batches} micro-batches")
-        parts = list(zip(x.tensor_split(micro_batches), y.tensor_split(micro_batches), strict=True))
+        parts = micro_batches_of(x, y, micro_batches)
         passed = [forward_stage(mesh, mine, part) for part, _ in parts]  # 2.
         sums, loss = [], 0.0
         for (outputs, tape), (_, part) in zip(reversed(passed), reversed(parts), strict=True):  # 3.

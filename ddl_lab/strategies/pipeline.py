@@ -61,6 +61,16 @@ def cut(layers: Sequence[nn.Module], stages: int) -> list[nn.Sequential]:
     return [nn.Sequential(*layers[a:b]) for a, b in itertools.pairwise(ends)]
 
 
+def micro_batches_of(x: Tensor, y: Tensor, micros: int) -> list[tuple[Tensor, Tensor]]:
+    """A batch as ``micros`` micro-batches, whose digits differ by one in number at most.
+
+    Raises ``ValueError`` for fewer than one micro-batch, or more than digits.
+    """
+    if not 1 <= micros <= len(x):
+        raise ValueError(f"a batch of {len(x)} digits can't be cut into {micros} micro-batches")
+    return list(zip(x.tensor_split(micros), y.tensor_split(micros), strict=True))
+
+
 class Work:
     """Forward and backward of this node's stages on the micro-batches of one batch.
 
@@ -71,10 +81,8 @@ class Work:
     """
 
     def __init__(self, stages: Stages, last: int, x: Tensor, y: Tensor, micros: int) -> None:
-        if not 1 <= micros <= len(x):
-            raise ValueError(f"a batch of {len(x)} digits can't be cut into {micros} micro-batches")
         self.stages, self.last, self.batch = stages, last, len(x)
-        self.x, self.y = x.tensor_split(micros), y.tensor_split(micros)
+        self.x, self.y = zip(*micro_batches_of(x, y, micros), strict=True)
         self.kept: dict[tuple[int, int], Kept] = {}
         self.live = Live(parameters(stage) for stage in stages.values())
         self.gradients = {s: torch.zeros_like(parameters(stage)) for s, stage in stages.items()}
