@@ -9,7 +9,7 @@ RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
-.PHONY: help setup lab labs test bench lint classroom-env clean
+.PHONY: help setup lab labs test bench lint map lines classroom-env clean
 
 help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
@@ -18,6 +18,8 @@ help:
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
 	@echo "make bench   measure, and print a table"
+	@echo "make map     write docs/package.md anew, from what each file says of itself"
+	@echo "make lines   print how long the core of the package is, and the rest"
 	@echo "make classroom-env   make .venv-classroom: JupyterHub and nbgrader, see docs/classroom.md"
 	@echo "make clean   remove .venv and all that was generated"
 
@@ -49,6 +51,12 @@ lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+map:
+	@$(PYTHON) -m tools.house map
+
+lines:
+	@$(PYTHON) -m tools.house lines
 
 # an environment of its own, for all users of a machine: nothing else here needs it
 classroom-env:

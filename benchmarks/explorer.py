@@ -17,7 +17,7 @@ from unittest import mock
 
 import ddl_lab as lab
 from ddl_lab.cluster.model import Cluster
-from ddl_lab.node import Node
+from ddl_lab.node.node import Node
 from ddl_lab.widgets.explorer import Explorer
 from ddl_lab.widgets.panel import Panel
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 import ddl_lab as lab
-from ddl_lab.node import Node
+from ddl_lab.node.node import Node
 
 from .table import Row, medians
 

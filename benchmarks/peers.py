@@ -18,7 +18,7 @@ import torch.multiprocessing as mp
 from torch import nn
 
 import ddl_lab as lab
-from ddl_lab.data import Split
+from ddl_lab.training.data import Split
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import ddl_lab as lab
-from ddl_lab.data import Digits
-from ddl_lab.node import Node
+from ddl_lab.node.node import Node
+from ddl_lab.training.data import Digits
 
 from .simulation import worker as each_step_together
 from .table import REPEATS, Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import ddl_lab as lab
-from ddl_lab.node import Node
+from ddl_lab.node.node import Node
 
 from .table import Row, medians
 

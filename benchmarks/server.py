@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 
 import ddl_lab as lab
-from ddl_lab.messages import Handle
-from ddl_lab.node import Node
+from ddl_lab.node.messages import Handle
+from ddl_lab.node.node import Node
 
 from .table import Row, medians
 

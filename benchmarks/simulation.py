@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 import ddl_lab as lab
-from ddl_lab.data import Digits
-from ddl_lab.node import Node
+from ddl_lab.node.node import Node
+from ddl_lab.training.data import Digits
 
 from .table import Row, medians, seconds
 

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 import ddl_lab as lab
-from ddl_lab.node import Node
+from ddl_lab.node.node import Node
 
 from . import peers
 from .table import REPEATS, Row, medians

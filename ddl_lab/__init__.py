@@ -8,32 +8,34 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import moved
+
 if TYPE_CHECKING:
     from .cluster.model import Cluster, geometric
-    from .data import Digits, batches
     from .errors import CollectiveMismatch, DeadlockError, LabError, StoppedRun, WorkerError
     from .exercises.standing import progress
-    from .forecast import predict
+    from .forecast.prediction import predict
     from .history.history import History
-    from .loss import bce_with_logits
-    from .model import accuracy, gradient, make_model, parameters, sgd_step
-    from .node import Node
-    from .predictions import ask
+    from .learner.predictions import ask
+    from .node.node import Node
     from .processes.run import Run, run, start
+    from .training.data import Digits, batches
+    from .training.loss import bce_with_logits
+    from .training.model import accuracy, gradient, make_model, parameters, sgd_step
     from .virtual.simulation import Simulation, simulate
     from .widgets import Slider, explore, vary
 
 _ROOMS = {
     "cluster.model": ("Cluster", "geometric"),
-    "data": ("batches",),
+    "training.data": ("batches",),
     "errors": ("CollectiveMismatch", "DeadlockError", "LabError", "StoppedRun", "WorkerError"),
     "exercises.standing": ("progress",),
-    "forecast": ("predict",),
+    "forecast.prediction": ("predict",),
     "history.history": ("History",),
-    "loss": ("bce_with_logits",),
-    "model": ("accuracy", "gradient", "make_model", "parameters", "sgd_step"),
-    "node": ("Node",),
-    "predictions": ("ask",),
+    "training.loss": ("bce_with_logits",),
+    "training.model": ("accuracy", "gradient", "make_model", "parameters", "sgd_step"),
+    "node.node": ("Node",),
+    "learner.predictions": ("ask",),
     "processes.run": ("Run", "run", "start"),
     "virtual.simulation": ("Simulation", "simulate"),
     "widgets": ("Slider", "explore", "vary"),
@@ -43,6 +45,9 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["load_digits", *_ROOM_OF]  # noqa: PLE0604  (names, from the table above)
 
 
+moved.install()
+
+
 def __getattr__(name: str) -> Any:
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'ddl_lab' has no attribute {name!r}")
@@ -50,7 +55,7 @@ def __getattr__(name: str) -> Any:
     if name in _HISTORIES:
         importlib.import_module(".plots", __name__)  # enters its figures into History
     if name == "Cluster":
-        importlib.import_module(".calibration", __name__)  # enters its measure into Cluster
+        importlib.import_module(".forecast.calibration", __name__)  # enters its measure into Cluster
     globals()[name] = value
     return value
 
@@ -64,9 +69,9 @@ def load_digits() -> Digits:
 
     Also starts the fork server, so that the first ``run`` finds it warm. See ``data.load_digits``.
     """
-    from .data import load_digits as load
-    from .processes.client import SERVER
+    from .processes.launch.client import SERVER
     from .processes.plan import is_rank
+    from .training.data import load_digits as load
 
     if not is_rank():  # under torchrun there is nothing to fork
         SERVER.warm_up()

@@ -1,4 +1,4 @@
-"""JupyterHub for a class on one machine: docs/classroom.md explains it, tests/test_hub.py runs it.
+"""JupyterHub for a class on one machine: docs/classroom.md explains it, tests/classroom/test_hub.py runs it.
 
     sudo .venv-classroom/bin/jupyterhub --config docs/jupyterhub_config.py
 

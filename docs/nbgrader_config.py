@@ -1,4 +1,4 @@
-"""nbgrader for the labs: docs/classroom.md explains it, tests/test_nbgrader.py runs it.
+"""nbgrader for the labs: docs/classroom.md explains it, tests/classroom/test_nbgrader.py runs it.
 
 Copy it into the folder of your course as ``nbgrader_config.py``. The labs hold no answers and carry
 nbgrader's metadata already, so a lab is an assignment's source as it is.

@@ -1,1 +1,5 @@
-"""The exercises: one file a lab, and the machine that checks, hints and answers."""
+"""The exercises: a folder a lab, a file an exercise, and above them the machine that checks.
+
+In comes a learner's function; out goes "right", "not yet" with the likely mistake, or the course's answer.
+It must not know what the notebook shows, nor who is learning.
+"""

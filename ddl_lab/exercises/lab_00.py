@@ -9,7 +9,7 @@ import torch
 
 from ..cluster.model import Cluster
 from ..history.history import History
-from ..node import Node
+from ..node.node import Node
 from ..virtual.simulation import simulate
 from .lab_00_epoch import one_epoch
 from .machine import Exercise, Wrong, close, on_nodes, same_traffic

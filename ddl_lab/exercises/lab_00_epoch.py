@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from ..data import Split, load_digits
 from ..history.history import History
-from ..loss import bce_with_logits
-from ..model import gradient, make_model, parameters, sgd_step
-from ..node import Node
-from ..shards import batches
+from ..node.node import Node
+from ..training.data import Split, load_digits
+from ..training.loss import bce_with_logits
+from ..training.model import gradient, make_model, parameters, sgd_step
+from ..training.shards import batches
 from .machine import Exercise, Wrong, on_nodes, same_shape, same_traffic
 from .mistakes import compare, near
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from ..node import Node
+from ..node.node import Node
 from .machine import Exercise, Wrong, call, close, on_nodes
 from .mistakes import compare
 

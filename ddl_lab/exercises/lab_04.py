@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..cluster.collectives import even_chunks
-from ..node import Node
+from ..node.node import Node
 from .lab_04_costs import crossover, link
 from .lab_04_halves import halves
 from .machine import Exercise, Wrong, close, on_nodes, same_shape

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..node import Node
+from ..node.node import Node
 from .machine import Exercise, Wrong, close, on_nodes, same_shape
 from .traffic import check_count
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from ..errors import DeadlockError
 from ..history.history import History
-from ..loss import bce_with_logits
-from ..model import gradient, make_model, parameters, sgd_step
-from ..node import Node
+from ..node.node import Node
+from ..training.loss import bce_with_logits
+from ..training.model import gradient, make_model, parameters, sgd_step
 from .lab_05_numbers import wait, warm
 from .lab_05_rows import deal
 from .machine import Exercise, Wrong, on_nodes

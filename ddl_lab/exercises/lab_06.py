@@ -9,9 +9,9 @@ import torch
 
 from ..errors import DeadlockError, WorkerError
 from ..history.history import History
-from ..loss import bce_with_logits
-from ..model import gradient, make_model, parameters
-from ..node import Node
+from ..node.node import Node
+from ..training.loss import bce_with_logits
+from ..training.model import gradient, make_model, parameters
 from .lab_06_costs import feeds, servers
 from .machine import Exercise, Wrong, call, on_nodes
 from .mistakes import compare

@@ -11,7 +11,7 @@ import torch
 from ..cluster.model import Cluster
 from ..errors import DeadlockError
 from ..history.history import History
-from ..node import Node
+from ..node.node import Node
 from .machine import Exercise, Wrong, on_nodes, same_shape
 from .traffic import check_count
 

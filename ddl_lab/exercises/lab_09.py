@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from ..node import Node
+from ..node.node import Node
 from .lab_09_meshes import crossover, memory, place
 from .machine import Exercise, Wrong, on_nodes, same_traffic
 from .mistakes import compare

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from ..errors import LabError, learner_frames, show_frame
-from ..learner import current
+from ..learner.file import current
 from .helpers import Wrong, call, close, on_nodes, same_shape, same_traffic, times
 from .stubs import misfit, untouched
 from .texts import Folded, Hint

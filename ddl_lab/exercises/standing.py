@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-from ..learner import Notes, current
+from ..learner.file import Notes, current
 from .machine import EXERCISES, Exercise
 
 

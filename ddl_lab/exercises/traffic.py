@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..history.history import History
-from ..node import Node
+from ..node.node import Node
 from .machine import Wrong, close, same_shape
 
 Tensor = torch.Tensor

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-# plots.py stands on a higher floor: it enters its figures here when it is imported.
+# plots/ stands on a higher floor: it enters its figures here when it is imported.
 PLOTTERS: dict[str, Callable[..., Figure]] = {}
 
 

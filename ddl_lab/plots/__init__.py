@@ -1,19 +1,20 @@
-"""Every figure of the course: takes what a run recorded, returns a matplotlib Figure.
+"""Every figure of the course: what draws a History, what one lab draws, and the ground both share.
 
-Each title says on which clock it was measured. matplotlib is imported by the first plot, not
-before: that takes a second.
+In comes what a run recorded or a lab worked out; out comes a matplotlib Figure whose title says on which
+clock it was measured. matplotlib is imported by the first plot, which takes a second. It must not know how
+a run is made, nor of widgets.
 """
 
 from ..history.history import PLOTTERS
-from .bars import speedup
 from .costs import costs, fitted
-from .descent import Plane, descent, step_errors
+from .histories.bars import speedup
+from .histories.metrics import metric
+from .histories.timelines import draw_timeline, timeline
+from .labs.lab_00 import pictures
+from .labs.lab_02 import Plane, descent, step_errors
+from .labs.lab_08 import schedules
+from .labs.lab_09 import stacked
 from .lines import lines
-from .metrics import metric
-from .pictures import pictures
-from .schedules import schedules
-from .stacked import stacked
-from .timelines import draw_timeline, timeline
 
 __all__ = [
     "Plane",

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ..checks import check_args, check_cluster, check_nodes, check_worker, refuse_inside
 from ..cluster.model import Cluster
-from .board import MAX_RANKS
+from ..travel.checks import check_args, check_cluster, check_nodes, check_worker, refuse_inside
+from .transports.board import MAX_RANKS
 
 TRANSPORTS = ("shm", "gloo", "nccl")
 _JOB_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")

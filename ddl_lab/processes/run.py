@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..capture import freeze, thaw_result
 from ..cluster.model import Cluster
 from ..errors import WorkerError
 from ..history.history import History
 from ..ticker import Progress
+from ..travel.capture import freeze, thaw_result
 from . import torchrun
 from .plan import Plan, is_rank, plan
-from .supervisor import Supervisor
+from .watch.supervisor import Supervisor
 
 
 def run(

@@ -19,19 +19,19 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from ..capture import freeze, freeze_result, thaw, thaw_result
-from ..context import seed_everything
 from ..errors import LabError, failure_of, worker_error
 from ..history.history import History
 from ..history.recorder import Recorder
-from ..node import Node
-from ..port import Port
-from .board import Board, Slot
-from .gloo import GlooEndpoint
-from .pacing import die_in_time
+from ..node.context import seed_everything
+from ..node.node import Node
+from ..node.port import Port
+from ..travel.capture import freeze, freeze_result, thaw, thaw_result
 from .plan import Plan
-from .staging import place
-from .wire import BYTES, Inbox, Record
+from .transports.board import Board, Slot
+from .transports.gloo import GlooEndpoint
+from .transports.pacing import die_in_time
+from .transports.staging import place
+from .transports.wire import BYTES, Inbox, Record
 
 _BYE = 0
 _runs = 0  # each run of a script has a place of its own in the job's store

@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..node import Node
+from ..node.node import Node
 
 
 def naive_broadcast(node: Node, tensor: Tensor, src: int = 0) -> None:

@@ -25,11 +25,11 @@ from itertools import chain, count
 import torch
 from torch import Tensor
 
-from ..loss import bce_with_logits
-from ..model import gradient as gradient_of
-from ..model import make_model, parameters, sgd_step
-from ..node import Node
-from ..shards import Samples, batches
+from ..node.node import Node
+from ..training.loss import bce_with_logits
+from ..training.model import gradient as gradient_of
+from ..training.model import make_model, parameters, sgd_step
+from ..training.shards import Samples, batches
 
 
 def data_parallel(

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from ..cluster.collectives import even_chunks
-from ..node import Node
-from ..shards import Place, Samples, batches
+from ..node.node import Node
+from ..training.shards import Place, Samples, batches
 from .pipeline import micro_batches_of
 from .tensor_parallel import Block, Tape, backward, descend, forward, loss_gradient, split
 

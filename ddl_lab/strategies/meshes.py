@@ -29,7 +29,7 @@ import torch
 
 from ..cluster.collectives import even_work
 from ..cluster.model import Cluster
-from ..node import Node
+from ..node.node import Node
 from .hybrid import Shape, check_shape, make_mesh
 
 SIZE = 4  # bytes of a float32

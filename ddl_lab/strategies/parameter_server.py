@@ -28,11 +28,11 @@ from os import PathLike
 import torch
 from torch import Tensor, nn
 
-from ..loss import bce_with_logits
-from ..model import gradient as gradient_of
-from ..model import make_model, parameters, sgd_step
-from ..node import Node
-from ..shards import Place, Samples, batches
+from ..node.node import Node
+from ..training.loss import bce_with_logits
+from ..training.model import gradient as gradient_of
+from ..training.model import make_model, parameters, sgd_step
+from ..training.shards import Place, Samples, batches
 
 Batch = tuple[Tensor, Tensor]  # x (b, 784), y (b, 1)
 

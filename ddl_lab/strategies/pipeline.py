@@ -18,10 +18,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..loss import bce_with_logits
-from ..model import INPUTS, parameters, sgd_step
-from ..node import Node
-from ..shards import Samples, batches
+from ..node.node import Node
+from ..training.loss import bce_with_logits
+from ..training.model import INPUTS, parameters, sgd_step
+from ..training.shards import Samples, batches
 from .activations import Live
 from .playing import check
 from .schedules import Schedule, Step

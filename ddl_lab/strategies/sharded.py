@@ -29,9 +29,9 @@ from itertools import chain, count, pairwise
 import torch
 from torch import Tensor, nn
 
-from ..checks import SIMULATING
-from ..node import Node
-from ..shards import Samples, batches
+from ..node.node import Node
+from ..training.shards import Samples, batches
+from ..travel.checks import SIMULATING
 
 DEEP = (784, *[256] * 7, 1)  # eight layers
 Step = Callable[[Tensor, Tensor, list[Tensor], int], None]  # theta, gradient, states, number of the step

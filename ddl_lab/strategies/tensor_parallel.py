@@ -26,9 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from ..cluster.collectives import even_chunks
-from ..loss import bce_with_logits
-from ..node import Node
-from ..shards import Place, Samples, batches
+from ..node.node import Node
+from ..training.loss import bce_with_logits
+from ..training.shards import Place, Samples, batches
 
 Tape: TypeAlias = list[tuple[Tensor, Tensor]]  # of each block: its input (b, d), this node's sum (b, o)
 

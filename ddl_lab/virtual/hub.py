@@ -17,15 +17,15 @@ from typing import Any, NoReturn
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from ..capture import freeze_result, is_plain, thaw, thaw_result
 from ..cluster.collectives import Work
 from ..cluster.model import Cluster
-from ..context import NodeContext
 from ..errors import LabError, failed_error, failure_of, mismatch_error, worker_error
 from ..history.history import History
 from ..history.recorder import Recorder
-from ..node import Node
-from ..port import Collective, Group, Ticket
+from ..node.context import NodeContext
+from ..node.node import Node
+from ..node.port import Collective, Group, Ticket
+from ..travel.capture import freeze_result, is_plain, thaw, thaw_result
 from .meetings import Meeting
 from .network import END, WAKE, Events, Network
 from .port import VirtualPort

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..port import Collective, reduce_in_rank_order
+from ..node.port import Collective, reduce_in_rank_order
 
 Copy = tuple[Tensor, Tensor]  # to, from
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..cluster.model import Cluster
 from ..errors import StoppedRun
-from ..port import Ticket, misfit
+from ..node.port import Ticket, misfit
 
 # What comes first at one instant: a node that looks (poll) sees all that arrives then; ends are last.
 HEAD, ARRIVAL, WAKE, MATCH, POLL, END = range(6)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..context import NodeContext
-from ..port import Collective, Group, Ticket
+from ..node.context import NodeContext
+from ..node.port import Collective, Group, Ticket
 from .network import POLL
 
 if TYPE_CHECKING:

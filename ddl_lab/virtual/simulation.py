@@ -18,12 +18,12 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from ..capture import freeze
-from ..checks import SIMULATING, check_args, check_cluster, check_nodes, check_worker, refuse_inside
 from ..cluster.model import Cluster
 from ..history.history import History
 from ..ranges import check_count
 from ..ticker import Progress
+from ..travel.capture import freeze
+from ..travel.checks import SIMULATING, check_args, check_cluster, check_nodes, check_worker, refuse_inside
 from .hub import Hub
 
 MOST_NODES = 100_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import LabError, Wait, deadlock_error, hopeless, mismatch_error
-from ..port import Ticket
+from ..node.port import Ticket
 from .meetings import Meeting
 
 

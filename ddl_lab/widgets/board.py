@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 from ..cluster.model import Cluster
 from ..history.history import History
 from ..history.recorder import KINDS
-from ..plots.curves import Curve, curve_of
-from ..plots.explored import COLOURS, ExploredFigure, Line
-from ..plots.metrics import BAND, known_curve, several
-from ..plots.words import clock_of, described
+from ..plots.histories.curves import Curve, curve_of
+from ..plots.histories.explored import COLOURS, ExploredFigure, Line
+from ..plots.histories.metrics import BAND, known_curve, several
+from ..plots.histories.words import clock_of, described
 from .page import Page
 from .settings import Setting, counted
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..checks import check_cluster, check_nodes
 from ..cluster.model import Cluster
+from ..travel.checks import check_cluster, check_nodes
 from ..virtual.simulation import MOST_NODES
 from .controls import Control, Slider, Stops, check_controls
 from .settings import Arguments, Setting, Worker, with_cluster

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import LabError, StoppedRun
 from ..history.history import History
-from ..plots.explored import Line
-from ..plots.words import described
+from ..plots.histories.explored import Line
+from ..plots.histories.words import described
 from ..processes.run import Run, start
 from .board import Board, speedup_of
 from .newest import Newest, in_words

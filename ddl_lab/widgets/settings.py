@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
-from ..checks import check_args, check_worker
 from ..cluster.model import Cluster, Geometric
+from ..travel.checks import check_args, check_worker
 
 Worker = Callable[..., Any]
 PLAIN = (str, bytes, bool, int, complex, type(None))  # whose repr is what one would type

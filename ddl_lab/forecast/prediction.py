@@ -1,0 +1,93 @@
+"""``predict``: how long a worker would take by the cost model, to be set beside a real run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..cluster.model import Cluster
+from ..history.history import History
+from ..tables import html_table, in_words
+from ..virtual.simulation import simulate
+from .calibration import MeasuredCluster
+
+_BUSY = 0.2  # scatter of the measured speed; an idle machine shows a few hundredths
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What ``predict`` returns."""
+
+    elapsed_s: float
+    """Predicted seconds from the common start to the end of the last worker."""
+    note: str
+    """How far the prediction reaches."""
+    history: History = field(repr=False)
+    """Of the simulation."""
+
+    def against(self, history: History) -> Comparison:
+        """Set it beside a real run of the same worker; ``ValueError`` for other nodes, or no real run."""
+        if history.clock == "virtual":
+            raise ValueError("against() takes the history of a real run; this one is simulated as well.")
+        if history.nodes != self.history.nodes:
+            raise ValueError(
+                f"against() got a run of {history.nodes} nodes, and {self.history.nodes} were predicted: "
+                "predict as many as you run."
+            )
+        return Comparison(self.elapsed_s, history.elapsed_s, history.clock, self.note)
+
+    def _repr_html_(self) -> str:
+        nodes = f"{self.history.nodes} node{'s' * (self.history.nodes > 1)}"
+        return html_table("Predicted", [(nodes, in_words(self.elapsed_s, "s"))], self.note)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A prediction beside a run: ``ratio`` is measured over predicted, 1 where they agree."""
+
+    predicted_s: float
+    measured_s: float
+    clock: str
+    """Of the run: "wall", or "paced"."""
+    note: str
+
+    @property
+    def ratio(self) -> float:
+        """Measured over predicted seconds; infinite where nothing was predicted to take time."""
+        return self.measured_s / self.predicted_s if self.predicted_s else float("inf")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("predicted", in_words(self.predicted_s, "s")),
+            (f"measured, {self.clock} clock", in_words(self.measured_s, "s")),
+            ("measured / predicted", f"{self.ratio:.2f}"),
+        ]
+        return html_table("Predicted and measured", rows, self.note)
+
+
+def predict(worker: Callable[..., Any], nodes: int, cluster: Cluster, args: Sequence[Any] = ()) -> Forecast:
+    """How long ``worker(node, *args)`` would take on ``nodes`` nodes of ``cluster``, by simulating it.
+
+    With ``Cluster.measure()`` it predicts ``run`` on this machine; with a described cluster
+    ``run(…, cluster=cluster)``, which keeps that cluster's pace. Only what stands in ``node.compute`` and
+    what the nodes send takes time in the model. The first steps of a fresh process take tens of milliseconds
+    longer than that: predict runs of a second and more. Raises what ``simulate`` raises.
+    """
+    history = simulate(worker, nodes, cluster=cluster, args=args)
+    return Forecast(history.elapsed_s, _note(cluster, history.nodes), history)
+
+
+def _note(cluster: Cluster, nodes: int) -> str:
+    if not isinstance(cluster, MeasuredCluster):
+        return "A described cluster: real processes keep its pace with run(…, cluster=cluster)."
+    if nodes > cluster.cores:
+        have = f"{cluster.cores} core{'s' * (cluster.cores > 1)}"
+        return (
+            f"The model gives each node a core of its own, and {nodes} nodes share {have} here: it does not "
+            "hold, expect more time."
+        )
+    told = f"Measured over {cluster.transport}, with the article's network at 64 samples a step."
+    if cluster.scatter > _BUSY:
+        told += f" Its speed scattered by {cluster.scatter:.0%} then: measure again on an idle machine."
+    return told

@@ -1,0 +1,203 @@
+"""A node's identity and its messages: what every call shares, send, recv and their handles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..history.recorder import Recorder
+from .arguments import checked_tag, mark_changed, peer_in_group, readable, writable, write_back
+from .context import refuse_bad_modes
+from .port import Group, Port, Ticket
+
+
+class Handle:
+    """A message under way, from ``isend`` or ``irecv``."""
+
+    def __init__(self, node: Messages, ticket: Ticket, tensor: Tensor, kind: str) -> None:
+        self._node, self._ticket, self._tensor, self._kind = node, ticket, tensor, kind
+        self._written = False
+
+    def done(self) -> bool:
+        """Whether the message has been delivered; never blocks."""
+        refuse_bad_modes(f"{self._kind}.done")
+        if not self._written and self._node._port.poll(self._ticket):
+            self._finish()
+        return self._written
+
+    def wait(self) -> int:
+        """Block until delivered; returns the peer's rank (for ``irecv`` the sender's)."""
+        if not self._written:
+            refuse_bad_modes(f"{self._kind}.wait")
+            called = self._node.now()
+            self._node._port.wait(self._ticket)
+            self._node._wait_span(called, self._ticket.ended, self._ticket.peer, self._kind)
+            self._finish()
+        return self._node._group.rank_of(self._ticket.peer)
+
+    def _finish(self) -> None:
+        self._written = True
+        ticket = self._ticket
+        if self._kind == "recv":
+            mark_changed(self._tensor)
+        self._node._moved(self._kind, ticket.posted, ticket.ended, ticket.peer, self._tensor)
+
+
+class Family:
+    """What a node and the nodes of its groups have in common."""
+
+    def __init__(self, world_size: int) -> None:
+        self.world_size = world_size  # of the run
+        self.computing = False  # inside a compute span
+        self.meeting = 0  # groups that have had a collective
+        self.unfinished: list[Handle] = []  # isends that may not be delivered yet
+        self.groups: dict[tuple[int, ...], Any] = {}
+
+
+class Messages:
+    """The part of a node that sends and receives."""
+
+    def __init__(
+        self, port: Port, recorder: Recorder, ranks: tuple[int, ...], family: Family | None = None
+    ) -> None:
+        self._port = port
+        self._recorder = recorder
+        self._group = Group(ranks, ranks.index(port.rank))
+        self._family = family or Family(len(ranks))
+        self._family.groups[ranks] = self
+
+    def __repr__(self) -> str:
+        return f"<node: rank {self.rank} of {self.world_size} on {self.device}>"
+
+    @property
+    def rank(self) -> int:
+        """This node's number, 0 to world_size - 1, in its group."""
+        return self._group.me
+
+    @property
+    def world_size(self) -> int:
+        """How many nodes there are in this group."""
+        return len(self._group.ranks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where this node's tensors belong."""
+        return self._port.device
+
+    def now(self) -> float:
+        """Seconds on this node's clock since the workers started together."""
+        return self._port.now()
+
+    def send(self, tensor: Tensor, dst: int, tag: int = 0) -> None:
+        """Send ``tensor`` to rank ``dst``; returns once the receiver has taken it.
+
+        Two nodes that both send first deadlock. Raises ``ValueError`` for a bad rank, tag or tensor.
+        """
+        called, ticket = self._post_send("send", tensor, dst, tag, snapshot=False)
+        self._port.wait(ticket)
+        self._blocked("send", called, ticket, tensor)
+
+    def isend(self, tensor: Tensor, dst: int, tag: int = 0) -> Handle:
+        """Post a send of a snapshot of ``tensor``; the handle's ``wait`` returns once it is received."""
+        _, ticket = self._post_send("isend", tensor, dst, tag, snapshot=True)
+        handle = Handle(self, ticket, tensor.detach(), "send")
+        pending = [other for other in self._family.unfinished if not (other._ticket.done and other.done())]
+        self._family.unfinished = [*pending, handle]
+        return handle
+
+    def _finish(self) -> None:
+        """At the worker's end: see every message delivered that was posted and not waited for."""
+        for handle in self._family.unfinished:
+            handle.wait()
+
+    def _post_send(
+        self, name: str, tensor: Tensor, dst: int, tag: int, snapshot: bool
+    ) -> tuple[float, Ticket]:
+        self._enter(name)
+        peer = self._peer(name, "dst", dst)
+        call = f"{name}(dst={dst}, tag={checked_tag(name, tag)}){self._in_group('to', peer)}"
+        flat = readable(self, name, tensor)
+        ticket = Ticket(call, (peer,), self.now())
+        self._port.send(self._group, flat, peer, tag, ticket, snapshot)
+        return ticket.posted, ticket
+
+    def recv(self, tensor: Tensor, src: int | None = None, tag: int = 0) -> int:
+        """Receive into ``tensor``; returns the sender's rank.
+
+        ``src=None`` takes the earliest arrival, ties to the lowest rank. Messages of one sender, tag
+        and group arrive in the order they were sent. Raises ``ValueError`` where shape or dtype differ.
+        """
+        called, ticket, flat = self._post_recv("recv", tensor, src, tag)
+        self._port.wait(ticket)
+        write_back(tensor, flat)
+        self._blocked("recv", called, ticket, tensor)
+        return self._group.rank_of(ticket.peer)
+
+    def irecv(self, tensor: Tensor, src: int | None = None, tag: int = 0) -> Handle:
+        """Post a receive into ``tensor`` (contiguous); read it only after the handle's ``wait``."""
+        if isinstance(tensor, Tensor) and not tensor.is_contiguous():
+            raise ValueError("irecv needs a contiguous tensor: receive into a copy made by .contiguous().")
+        _, ticket, _ = self._post_recv("irecv", tensor, src, tag)
+        return Handle(self, ticket, tensor.detach(), "recv")
+
+    def _post_recv(
+        self, name: str, tensor: Tensor, src: int | None, tag: int
+    ) -> tuple[float, Ticket, Tensor]:
+        self._enter(name)
+        if src is None:
+            needs = self._group.others()
+            if not needs:
+                raise ValueError(f"{name}(src=None): this group has one node, nobody can send to it.")
+        else:
+            needs = (self._peer(name, "src", src),)
+        call = f"{name}(src={'any' if src is None else src}, tag={checked_tag(name, tag)})"
+        call += self._in_group("from", None if src is None else needs[0])
+        flat = writable(self, name, tensor)
+        ticket = Ticket(call, needs, self.now())
+        self._port.recv(self._group, flat, tag, ticket)
+        return ticket.posted, ticket, flat
+
+    # what every call shares
+
+    def _enter(self, name: str) -> None:
+        refuse_bad_modes(f"node.{name}")
+        if self._family.computing:
+            raise RuntimeError(
+                f"node.{name} inside node.compute: a span is arithmetic only, end it before this call."
+            )
+
+    def _in_group(self, way: str, peer: int | None) -> str:
+        """In a sub-group: which one, and the peer's rank in the run, which reports number by."""
+        words = self._group.words(self._family.world_size)
+        if not words:
+            return ""
+        return f" in the group of {words}" + (f": {way} rank {peer}" if peer is not None else "")
+
+    def _peer(self, name: str, argument: str, rank: int) -> int:
+        """The rank in the run of the group's ``rank``, which must be another node."""
+        group = self._group
+        if type(rank) is not int or not 0 <= rank < len(group.ranks) or rank == group.me:
+            rank = peer_in_group(self, f"{name}({argument}={rank!r})", rank)  # says what is wrong
+        return group.ranks[rank]
+
+    def _blocked(self, kind: str, called: float, ticket: Ticket, tensor: Tensor) -> None:
+        """Record a blocking send or recv: waiting, moving, and waiting to be taken."""
+        started, moved, peer = ticket.started, ticket.moved, ticket.peer
+        if started > called:
+            self._recorder.span("wait", called, started, peer, 0, kind)
+        self._moved(kind, max(called, started), moved, peer, tensor)
+        if ticket.ended > moved:
+            self._recorder.span("wait", moved, ticket.ended, peer, 0, kind)
+
+    def _moved(self, kind: str, start: float, end: float, peer: int, tensor: Tensor) -> None:
+        nbytes = tensor.nbytes
+        if kind == "send":
+            self._recorder.sent(nbytes, 1)
+        # a paced message may have been due a little before its rank was awake to post it
+        self._recorder.span(kind, start, max(start, end), peer, nbytes)
+
+    def _wait_span(self, start: float, end: float, peer: int, label: str) -> None:
+        if end > start:
+            self._recorder.span("wait", start, end, peer, 0, label)

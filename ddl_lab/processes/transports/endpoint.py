@@ -1,0 +1,79 @@
+"""What every transport shares: a rank's clock and paces, and the frame of a collective.
+
+A transport subclasses ``Endpoint`` and fills ``_move`` and what ``mailbox.py`` names.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ...cluster.collectives import Work
+from ...cluster.model import Cluster
+from ...node.port import Collective, Group
+from .board import Board, Slot
+from .mailbox import Mailbox
+from .pacing import Pacer, nap
+from .wire import Inbox
+
+_HANDS_S = 0.05  # how soon a change of the slow factor acts on a span
+
+
+class Endpoint(Mailbox):
+    """One rank's ``Port`` in real processes, but for how bytes move."""
+
+    algorithm = "ring"  # by whose formula the last collective is counted
+    chooses = False
+
+    def __init__(self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board) -> None:
+        super().__init__(rank, inbox, slot, board)
+        self.nodes = nodes
+        self.device = torch.device("cpu")
+        self.slow = 1.0  # how many times as long this rank takes to compute: the learner's hand
+
+    # Port
+
+    def pace(self, cluster: Cluster) -> None:
+        """From now on take the time that ``cluster`` would."""
+        self.pacer = Pacer(cluster, self.rank)
+        self.chooses = cluster.algorithm == "auto"
+
+    def computed(self, started: float, unit: str, amount: float) -> float:
+        took = self.now() - started
+        planned = took
+        if self.pacer:
+            started, planned = self.pacer.due(started), self.pacer.span_s(unit, amount)
+        while (left := started + planned * self.slow - self.now()) > 0 and planned * self.slow > took:
+            nap(min(left, _HANDS_S))  # a hand may change the factor meanwhile
+        if self.pacer:
+            self.pacer.reached(started + planned * self.slow)
+        return self.now()
+
+    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        if len(group.ranks) == 1:
+            _alone(work)
+            return (now := self.now()), now
+        last = self._move(group, work)
+        if self.pacer:
+            size = work.own.element_size()
+            cost = Work(work.name, tuple(c * size for c in work.chunks), work.src)
+            self.algorithm, end = self.pacer.collective_end(last, cost, group.ranks)
+            while (left := end - self.now()) > 0:
+                nap(left)
+            self.pacer.reached(end)
+        return last, self.now()
+
+    def close(self) -> None:
+        """Say that the worker has ended."""
+        self._slot.returned()
+
+    def _move(self, group: Group, work: Collective) -> float:
+        """Do a collective; returns when its last rank entered."""
+        raise NotImplementedError
+
+
+def _alone(work: Collective) -> None:
+    """A collective of one node: there is nothing to reduce or to send."""
+    if work.name == "reduce_scatter":
+        work.own.copy_(work.full)
+    elif work.name == "all_gather":
+        work.full.copy_(work.own)

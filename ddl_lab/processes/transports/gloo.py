@@ -1,0 +1,113 @@
+"""Transport ``gloo``: tensors move through torch.distributed's network library, over the loopback
+device.
+
+Control messages stay the run's own, so matching, order and error reports equal those of ``shm``. The
+ranks find each other through a FileStore on a file that has no name (where the system has no such files, in
+the run's private folder): a TCPStore could be joined by any user of the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor
+
+from ...errors import LostPeer
+from ...node.port import Collective, Group
+from .board import Board, Slot
+from .endpoint import Endpoint
+from .groups import move
+from .parcels import Incoming, Outgoing, nbytes
+from .strangers import no_strangers
+from .wire import Inbox, Record
+
+_TAGS = 2**24  # gloo's tags are small integers; messages under way at once are far fewer
+
+
+class GlooEndpoint(Endpoint):
+    """A rank whose tensors move through gloo."""
+
+    def __init__(
+        self,
+        rank: int,
+        nodes: int,
+        inbox: Inbox,
+        slot: Slot,
+        board: Board,
+        store: dist.Store,
+        local: bool = True,
+    ) -> None:
+        super().__init__(rank, nodes, inbox, slot, board)
+        self.store, self._local = store, local
+        self._networks: dict[tuple[int, ...], Any] = {}
+        self._world = self._network(tuple(range(nodes)))
+        self._works: dict[int, tuple[Any, Tensor]] = {}
+
+    @staticmethod
+    def connect(store: dist.Store, me: int, size: int, local: bool) -> Any:
+        """A gloo process group that meets in ``store``; ``local``: all ranks are on this host."""
+        options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
+        make = dist.ProcessGroupGloo.create_device
+        device = make(hostname="127.0.0.1") if local else dist.ProcessGroupGloo.create_default_device()
+        options._devices = [device]
+        options._timeout = timedelta(days=1)  # a rank that hangs is the supervisor's to find
+        with no_strangers() if local else nullcontext():
+            return dist.ProcessGroupGloo(store, me, size, options)
+
+    def _network(self, ranks: tuple[int, ...]) -> Any:
+        """The process group of these ranks; made when they first use it together."""
+        if ranks not in self._networks:
+            store = dist.PrefixStore("-".join(map(str, ranks)), self.store)
+            me, size = ranks.index(self.rank), len(ranks)
+            with _peers_alive():
+                self._networks[ranks] = self.connect(store, me, size, self._local)
+        return self._networks[ranks]
+
+    # messages: the offer tells the tag under which gloo carries the tensor
+
+    def _lay_ready(self, message: Outgoing) -> tuple[int, int, bytes]:
+        if not message.data.numel():  # gloo would wait for its bytes forever
+            return 0, 0, b""
+        flat = message.data.clone() if message.snapshot else message.data  # gloo reads it later
+        with _peers_alive():
+            work = self._world.send([flat], message.dst, message.number % _TAGS)
+        self._works[message.number] = (work, flat)
+        message.loaded = message.size
+        return 0, message.size, b""
+
+    def _fetch(self, message: Incoming, piece: Record) -> int:
+        assert message.target is not None
+        with _peers_alive():
+            self._world.recv([message.target], piece.sender, piece.number % _TAGS).wait()
+        return nbytes(message.target)
+
+    def _settled(self, message: Outgoing) -> None:
+        if message.number in self._works:
+            work, _ = self._works.pop(message.number)
+            with _peers_alive():
+                work.wait()
+
+    # collectives
+
+    def _move(self, group: Group, work: Collective) -> float:
+        last = self.meet(group, work.call)
+        network = self._network(group.ranks)
+        with _peers_alive():
+            move(network, group.me, work)
+        return last
+
+
+@contextmanager
+def _peers_alive() -> Iterator[None]:
+    """Tell a broken connection from other errors: it is never the cause, but a rank's death."""
+    try:
+        yield
+    except (RuntimeError, ConnectionResetError) as error:
+        said = str(error).partition("\n")[0]
+        if "/transport/" not in said and "onnection" not in said:
+            raise
+        raise LostPeer(f"the connection to another rank broke, so that rank has ended ({said})") from None

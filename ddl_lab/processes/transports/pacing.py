@@ -1,0 +1,90 @@
+"""Pacing: real processes that take the time which a described cluster would take.
+
+A compute span is filled up by sleeping; a message is held back until the cluster's links would have
+delivered it; a collective ends when its algorithm would have ended. So eight "accelerators" behave
+truly on two cores, as long as the real work is done in less time than the cluster would need.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+from ...cluster.collectives import Work
+from ...cluster.model import Cluster
+
+_LATE_S = 0.01
+_OVERSLEEP_S = 150e-6  # sleeping wakes up to this late: the rest is waited out awake
+
+
+class Pacer:
+    """One rank's share of a cluster: its speed, and its two links. Times are on the run's clock."""
+
+    def __init__(self, cluster: Cluster, rank: int) -> None:
+        self.cluster = cluster
+        self.fails_s = cluster.fails.get(rank)
+        self._rank = rank
+        self._out_free = self._in_free = 0.0
+        self._reached = 0.0  # when this rank's last span was due to end
+        self._spans = 0  # compute spans so far
+
+    def due(self, now: float) -> float:
+        """When this rank was due to be where it is ``now``.
+
+        The time between two spans is free, as it is in a simulation: waking up late on a busy core must
+        not add up. A rank that is later than ``_LATE_S`` does not catch up.
+        """
+        return max(self._reached, now - _LATE_S)
+
+    def reached(self, when: float) -> None:
+        """A span of this rank was due to end at ``when``."""
+        self._reached = max(self._reached, when)
+
+    def span_s(self, unit: str, amount: float) -> float:
+        """How long the next compute span should take."""
+        self._spans += 1
+        return self.cluster.span_s(self._rank, unit, amount, self._spans)
+
+    def departure(self, posted: float, dst: int, nbytes: int) -> float:
+        """When the first byte of a message posted now reaches the receiver: one message at a time."""
+        latency_s, bandwidth = self.cluster.link(self._rank, dst)
+        start = max(posted, self._out_free)
+        self._out_free = start + nbytes / bandwidth
+        return start + latency_s
+
+    def arrival(self, head: float, src: int, nbytes: int) -> float:
+        """When a message whose first byte comes at ``head`` has arrived: one message at a time."""
+        self._in_free = max(head, self._in_free) + nbytes / self.cluster.link(self._rank, src)[1]
+        return self._in_free
+
+    def link_began(self, arrives: float, src: int, nbytes: int) -> float:
+        """When the incoming link began to carry a message that has arrived."""
+        return arrives - nbytes / self.cluster.link(self._rank, src)[1]
+
+    def collective_end(self, last_entry: float, work: Work, ranks: tuple[int, ...]) -> tuple[str, float]:
+        """The algorithm of a collective, and when it should end."""
+        algorithm, seconds = self.cluster.priced(work, ranks)
+        return algorithm, last_entry + seconds
+
+
+def die_in_time(pacer: Pacer | None, origin: float, returned: threading.Event) -> None:
+    """Kill this process when its cluster lets this rank fail, unless its worker has returned by then.
+
+    ``origin``: ``time.monotonic`` of the common start.
+    """
+    if pacer is None or pacer.fails_s is None:
+        return
+    at = origin + pacer.fails_s
+
+    def wait() -> None:
+        if not returned.wait(max(0.0, at - time.monotonic())):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def nap(seconds: float) -> None:
+    """Sleep a little less than ``seconds``; what is left is too short to sleep exactly."""
+    time.sleep(max(0.0, seconds - _OVERSLEEP_S))

@@ -1,0 +1,58 @@
+"""Messages on their way, as their sender and their receiver keep them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ...node.port import Ticket
+from .wire import Record
+
+DTYPES = (
+    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32,
+    torch.int16, torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128,
+)  # fmt: skip
+DTYPE_CODE = {dtype: code for code, dtype in enumerate(DTYPES)}
+
+Key = tuple[int, int]  # a group's key and a tag
+Place = tuple[int, Key, int]  # the other rank, the key, and the number among the messages of these
+
+
+@dataclass(slots=True, eq=False)
+class Outgoing:
+    """A message this rank sends. ``data`` is flat; ``loaded`` bytes of it have been handed over.
+
+    A small message is laid ready with its offer; a large one moves piece by piece when it is asked for.
+    """
+
+    number: int
+    place: Place  # among the messages of its kind
+    dst: int
+    data: Tensor
+    size: int  # bytes
+    ticket: Ticket
+    snapshot: bool  # the worker may change ``data`` as soon as the call returns
+    loaded: int = 0
+    ready: bool = False  # laid whole with the offer
+    blocks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, count) in flight
+
+
+@dataclass(slots=True, eq=False)
+class Incoming:
+    """A message offered to this rank; ``pieces`` are ready to be fetched."""
+
+    offer: Record
+    place: Place
+    pieces: deque[Record]
+    target: Tensor | None = None
+    ticket: Ticket | None = None
+    fetched: int = 0  # bytes
+    arrives: float = 0.0  # paced: when the cluster's link would have delivered it
+
+
+def nbytes(tensor: Tensor) -> int:
+    """Bytes of a tensor's elements."""
+    return tensor.numel() * tensor.element_size()

@@ -1,0 +1,111 @@
+"""Ranks on GPUs: tensors travel by way of host copies, and collectives over NCCL where each rank has a GPU.
+
+Messages always take the host's way: NCCL matches sends and receives by their order alone, and a worker may
+receive by tag and from any source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ...node.port import Collective, Group, Port, Ticket
+from ..plan import Plan
+from .endpoint import Endpoint
+from .groups import move
+
+
+class Staged:
+    """An endpoint's port for a rank whose tensors live on ``device``: each is copied to the host and back."""
+
+    def __init__(self, endpoint: Endpoint, device: torch.device) -> None:
+        self.endpoint, self.device = endpoint, device
+        self.rank = endpoint.rank
+        self.now, self.computed = endpoint.now, endpoint.computed
+        self._landing: dict[Ticket, tuple[Tensor, Tensor]] = {}  # on the host, and where it belongs
+
+    @property
+    def algorithm(self) -> str:
+        return self.endpoint.algorithm
+
+    @property
+    def chooses(self) -> bool:
+        return self.endpoint.chooses
+
+    def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
+        self.endpoint.send(group, _to_host(tensor), dst, tag, ticket, False)  # the copy is a snapshot
+
+    def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
+        host = torch.empty(tensor.shape, dtype=tensor.dtype)
+        self._landing[ticket] = (host, tensor)
+        self.endpoint.recv(group, host, tag, ticket)
+
+    def wait(self, ticket: Ticket) -> None:
+        self.endpoint.wait(ticket)
+        self._land(ticket)
+
+    def poll(self, ticket: Ticket) -> bool:
+        done = self.endpoint.poll(ticket)
+        if done:
+            self._land(ticket)
+        return done
+
+    def _land(self, ticket: Ticket) -> None:
+        host, tensor = self._landing.pop(ticket, (None, None))
+        if host is not None and tensor is not None:
+            tensor.copy_(host)
+
+    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        own = _to_host(work.own)
+        full = own if work.full is work.own else _to_host(work.full)
+        staged = Collective(work.name, work.op, work.src, own, full, work.chunks, work.call)
+        times = self.endpoint.collective(group, staged)
+        if work.name == "all_gather":
+            work.full.copy_(full)
+        else:
+            work.own.copy_(own)
+        return times
+
+
+class NcclStaged(Staged):
+    """As ``Staged``, but the collectives' tensors stay on the GPUs and move over NCCL."""
+
+    def __init__(self, endpoint: Endpoint, device: torch.device, store: dist.Store) -> None:
+        super().__init__(endpoint, device)
+        self._store = store
+        self._networks: dict[tuple[int, ...], Any] = {}
+
+    def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        last = self.endpoint.meet(group, work.call)
+        if work.name != "barrier":
+            move(self._network(group.ranks), group.me, work)
+            torch.cuda.synchronize(self.device)
+        return last, self.now()
+
+    def _network(self, ranks: tuple[int, ...]) -> Any:
+        if ranks not in self._networks:
+            store = dist.PrefixStore("nccl-" + "-".join(map(str, ranks)), self._store)
+            options = dist.ProcessGroupNCCL.Options()
+            me = ranks.index(self.rank)
+            self._networks[ranks] = dist.ProcessGroupNCCL(store, me, len(ranks), options)
+        return self._networks[ranks]
+
+
+def place(endpoint: Endpoint, plan: Plan, local_rank: int, store: Callable[[], dist.Store]) -> Port:
+    """The port of a rank on its device: the endpoint itself on the CPU."""
+    if plan.device == "cpu":
+        return endpoint
+    device = torch.device(plan.device, local_rank % plan.gpus)
+    torch.cuda.set_device(device)
+    if plan.transport == "nccl":
+        return NcclStaged(endpoint, device, store())
+    return Staged(endpoint, device)
+
+
+def _to_host(tensor: Tensor) -> Tensor:
+    """A copy of ``tensor`` in the host's memory, of its own also where it lies there already."""
+    return tensor.to("cpu", copy=True)

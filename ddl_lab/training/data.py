@@ -1,0 +1,163 @@
+"""The digits, held once in a process and shared read-only by its nodes.
+
+``load_digits`` checks data/digits.npz, splits it and keeps one copy in memory; its tensors refuse
+to be written to (travel/shared.py), travel to other processes by name, and are shared out by `batches`
+(shards.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..travel import shared
+from ..travel.shared import SharedTensor, shared_name
+from .shards import batches
+
+__all__ = [
+    "DataError",
+    "Digits",
+    "SharedTensor",
+    "Split",
+    "batches",
+    "load_digits",
+    "rewrap",
+    "shared_name",
+    "shared_storage",
+]
+
+DIGITS_SHA256 = "63818dc867dd7ee1181196c2588842f34debadc19cc80dc16b1dc1401cbb62c4"
+TEST_PER_CLASS = 100
+SPLIT_SEED = 0
+
+
+class DataError(ValueError):
+    """A data file is missing or damaged; the message names the file and the mend."""
+
+
+@dataclass(frozen=True, repr=False)
+class Split:
+    """Samples of one purpose. n is their number, ``len(split)``.
+
+    x: float32 (n, 784), pixels from 0 (paper) to 1 (ink). y: float32 (n, 1), 1.0 for an odd digit.
+    labels: int64 (n,), the digit. All three are shared and read-only (`SharedTensor`).
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    labels: torch.Tensor
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self)} samples>"
+
+
+@dataclass(frozen=True)
+class Digits:
+    """5,000 MNIST digits: 4,000 to train on, 1,000 to test on, each digit equally often in both."""
+
+    train: Split
+    test: Split
+
+
+_loading = threading.RLock()
+
+
+def load_digits() -> Digits:
+    """Return the digits; the first call of a process reads them, later calls share that copy.
+
+    The file is data/digits.npz beside the package, or digits.npz in the folder that the
+    environment variable DDL_LAB_DATA names. Raises DataError when it is missing or damaged.
+    """
+    with _loading:
+        return _digits()
+
+
+@functools.cache
+def _digits() -> Digits:
+    folder = os.environ.get("DDL_LAB_DATA") or Path(__file__).resolve().parents[2] / "data"
+    images, labels = _read(Path(folder) / "digits.npz")
+    # RandomState: numpy promises never to change its stream, so the split is the same everywhere
+    random = np.random.RandomState(SPLIT_SEED)
+    of_class = [random.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
+    for_test = np.concatenate([rows[:TEST_PER_CLASS] for rows in of_class])
+    for_train = np.concatenate([rows[TEST_PER_CLASS:] for rows in of_class])
+    return Digits(
+        train=_split("train", images, labels, random.permutation(for_train)),
+        test=_split("test", images, labels, random.permutation(for_test)),
+    )
+
+
+def _split(name: str, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> Split:
+    pixels = images[rows].reshape(len(rows), -1).astype(np.float32) / np.float32(255)
+    digits = labels[rows].astype(np.int64)
+    odd = (digits % 2).astype(np.float32)[:, None]
+    return Split(
+        x=shared.share(f"digits/{name}.x", pixels, rewrap, shared_storage),
+        y=shared.share(f"digits/{name}.y", odd, rewrap, shared_storage),
+        labels=shared.share(f"digits/{name}.labels", digits, rewrap, shared_storage),
+        name=f"digits.{name}",
+    )
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return images uint8 (5000, 28, 28) and labels uint8 (5000,), once the SHA-256 is right."""
+    mend = (
+        "bring it back with `git checkout -- data/digits.npz`, make it anew as data/README.md "
+        "says, or set DDL_LAB_DATA to the folder that holds it"
+    )
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: {mend}") from None
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error.strerror}): {mend}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != DIGITS_SHA256:
+        raise DataError(
+            f"{path} is damaged: {len(content)} bytes with SHA-256 {found}, expected {DIGITS_SHA256}: {mend}"
+        )
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return arrays["images"], arrays["labels"]
+
+
+def shared_storage(name: str) -> torch.UntypedStorage:
+    """Return this process's storage called ``name``; loads the data set when it must.
+
+    Raises DataError for a name that no data set has, and as `load_digits` does.
+    """
+    return _owner(name).untyped_storage()
+
+
+def rewrap(
+    name: str,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    offset: int,
+    dtype: torch.dtype | None = None,
+) -> torch.Tensor:
+    """Rebuild the view of the shared storage ``name`` that another process took apart.
+
+    ``stride`` and ``offset`` count elements; without ``dtype`` it is the data set's own.
+    """
+    owner = _owner(name)
+    return shared.view(owner, size, stride, offset, dtype or owner.dtype)
+
+
+def _owner(name: str) -> torch.Tensor:
+    load_digits()
+    owner = shared.owner(name)
+    if owner is None:
+        raise DataError(f"there is no shared data called {name!r}, only digits/train.x and such")
+    return owner

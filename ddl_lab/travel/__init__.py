@@ -1,0 +1,5 @@
+"""How a worker and its tensors get to a node, and back.
+
+In comes a function with all it captures; out go bytes that make each node its own copy, or a refusal that
+names what can't travel. It must not know where the bytes go, nor which data sets are shared by name.
+"""

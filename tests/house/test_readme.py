@@ -1,0 +1,63 @@
+"""README.md tells what is there: its map names every file of the package, its example runs."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+from tools import house
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_rooms_of_the_map_are_those_that_stand_on_each_floor() -> None:
+    named: dict[int, set[str]] = {}
+    for floor, rooms in re.findall(r"^\| (\d) \| ([^|]+) \|", README, re.M):
+        named.setdefault(int(floor), set()).update(re.findall(r"`(\w+)(?:/|\.py)`", rooms))
+    assert named == {floor: set(rooms) for floor, rooms in house.FLOORS.items()}
+
+
+def test_the_map_of_the_package_is_as_its_files_say() -> None:
+    told = "docs/package.md is not what the files say of themselves: run `make map`"
+    assert house.MAP.read_text(encoding="utf-8") == house.package_map(), told
+
+
+def test_every_file_of_the_package_says_what_is_in_it() -> None:
+    empty = [path for path in house.PACKAGE.rglob("*.py") if not house.says(path)]
+    assert empty == []
+
+
+def test_the_map_marks_the_labs_that_exist() -> None:
+    there = {path.name[:2] for path in (ROOT / "labs").glob("[0-9][0-9]_*.ipynb")}
+    rows = [line for line in README.splitlines() if line.startswith("|") and "| here" in line]
+    assert {number for row in rows for number in re.findall(r"\*\*(\d\d) ", row)} == there
+
+
+def test_the_example_prints_the_same_numbers_twice_and_the_cluster_predicts_it() -> None:
+    example, cluster = re.findall(r"```python\n(.*?)```", README, re.S)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(example, names)
+        over_processes, simulated = printed.getvalue().splitlines()
+        exec(cluster, names)
+    assert over_processes == simulated
+    assert len(set(eval(simulated))) == 1  # every rank holds the same model
+    assert names["cluster"].cost("all_reduce", 8, 64).algorithm == "direct"
+    assert names["here"].spread["latency_s"][0] > 0
+
+
+def test_what_a_contributor_is_told_to_look_at_and_to_run_exists() -> None:
+    told = (ROOT / "CONTRIBUTING.md").read_text().partition("## When a check fails")[2].partition("\n## ")[0]
+    files = set(re.findall(r"`((?:tests|docs|labs|tools)/[\w/]+\.\w+)", told))
+    targets = set(re.findall(r"`make ([\w-]+)`", told))
+    assert len(files) > 5 and len(targets) > 2
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    assert targets <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def test_its_links_and_picture_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+    assert (ROOT / "docs" / "lab.png").stat().st_size < 200_000

@@ -1,0 +1,38 @@
+"""The workflow for forks runs what a contributor runs: the targets of the Makefile, on Linux and macOS."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def job() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())["jobs"]["test"]
+
+
+def test_it_runs_make_test_and_no_target_that_is_not_there(job):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands[-1] == "make test"
+    for command in commands:
+        assert re.fullmatch(r"make ([\w-]+)", command) and command.split()[1] in targets
+
+
+def test_it_runs_on_linux_and_macos_with_the_oldest_python_that_the_course_allows(job):
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    oldest = pyproject["project"]["requires-python"].removeprefix(">=")
+    assert job["strategy"]["matrix"] == {"os": ["ubuntu-latest", "macos-latest"], "python": [oldest]}
+    assert job["timeout-minutes"] <= 90
+
+
+def test_a_fork_may_name_an_index_of_small_torch_builds(job):
+    steps = [step for step in job["steps"] if "run" in step]
+    assert [step["run"] for step in steps] == ["make setup", "make test"], "both install torch"
+    assert all("vars.TORCH_INDEX" in step["env"]["TORCH_INDEX"] for step in steps)
+    assert "TORCH_INDEX ?=" in (ROOT / "Makefile").read_text()
