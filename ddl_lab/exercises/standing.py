@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..learner.file import Notes, current
+from ..learner.near import dot_of
 from .machine import EXERCISES, Exercise
 
 
@@ -22,10 +23,10 @@ def progress() -> None:
         Mark(e.key[:2], state_of(e, notes), e.difficulty, e.minutes)
         for e in sorted(all_exercises(), key=lambda e: (e.key[:2], e.difficulty))
     ]
-    display(standing(marks, ratios_of(notes), "Your exercises and predictions, by lab"))
+    display(standing(marks, dots_of(notes), "Your exercises and predictions, by lab"))
     done, tried = (sum(mark.state == state for mark in marks) for state in ("right", "tried"))
     written = notes["predictions"].values()
-    beside = sum("value" in known and "measured" in known for known in written)
+    beside = sum(_dot(known) is not None for known in written)
     text = f"{done} of {len(marks)} exercises right, {tried} more tried; "
     text += f"{sum('value' in known for known in written)} predictions written"
     print(f"{text}, {beside} of them beside its result." if beside else f"{text}.")
@@ -46,17 +47,20 @@ def state_of(exercise: Exercise, notes: Notes) -> str:
     return "right" if known.get("done") else "tried" if known.get("tried") else "open"
 
 
-def ratios_of(notes: Notes) -> dict[str, list[float]]:
-    """Measured / predicted by lab, where that is a positive number."""
+def dots_of(notes: Notes) -> dict[str, list[float]]:
+    """Where each prediction's dot stands, by lab: measured / predicted, or 1 where it was right."""
     by_lab: dict[str, list[float]] = {}
     for key, known in sorted(notes["predictions"].items()):
-        if (ratio := _ratio(known)) is not None:
-            by_lab.setdefault(key[:2], []).append(ratio)
+        if (dot := _dot(known)) is not None:
+            by_lab.setdefault(key[:2], []).append(dot)
     return by_lab
 
 
-def _ratio(known: Mapping[str, Any]) -> float | None:
-    predicted, measured = known.get("value"), known.get("measured")
-    if not isinstance(predicted, int | float) or not isinstance(measured, int | float):
+def _dot(known: Mapping[str, Any]) -> float | None:
+    """None where either number is missing, or the prediction was written after its result."""
+    predicted, measured, dot = known.get("value"), known.get("measured"), known.get("dot")
+    if known.get("late") or not isinstance(predicted, int | float) or not isinstance(measured, int | float):
         return None
-    return measured / predicted if predicted and 0 < measured / predicted < float("inf") else None
+    if measured != measured:  # nan
+        return None
+    return float(dot) if isinstance(dot, int | float) and dot > 0 else dot_of(predicted, measured)

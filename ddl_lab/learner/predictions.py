@@ -1,57 +1,74 @@
 """Predictions: a box to type a number in before a run, and the number beside the result afterwards.
 
 ``ask`` shows the question, a box, and a line that says what is written; what is written is kept in the
-learner's own file. ``reveal`` sets it beside the result. Where nobody sits at the notebook there is no
-box, nothing is read or kept, and the text depends on the result alone.
+learner's own file. ``reveal`` sets it beside the result, and ``then`` shows what would tell it. Where
+nobody sits at the notebook there is no box, nothing is read or kept or held back, and the text depends on
+the result alone.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from .boxes import Box
 from .file import LearnerFile, attended, current
-from .numbers import amount, number, verdict
+from .near import Near
+from .numbers import amount, number
+from .showing import Places, Words, held_back, show_now
 
 _asked: dict[str, Prediction] = {}  # by key: a cell that runs again replaces its box
 
 
-def ask(key: str, question: str, unit: str = "") -> Prediction:
+def ask(key: str, question: str, unit: str = "", *, near: Near | None = None) -> Prediction:
     """Ask for a number before a run; ``.reveal(measured)`` sets it beside the result.
 
     ``key``: the lab's number, a dot and a name ("03.wait"), under which the prediction is kept: it is
     there again after a restart of the kernel. ``unit`` stands behind the box and is part of no number:
-    12 in a box with the unit "%" is 12 %.
+    12 in a box with the unit "%" is 12 %. ``near``: what counts as right, ``lab.within(0.05)`` or
+    ``lab.within(factor=10)``; unless told, the ratio decides. Raises ``TypeError`` for another ``near``.
     """
+    if near is not None and not isinstance(near, Near):
+        raise TypeError(f"near takes lab.within(0.05) or lab.within(factor=10); it got {near!r}")
     if (older := _asked.pop(key, None)) is not None:
         older.close()
-    _asked[key] = prediction = Prediction(key, question, unit)
-    prediction.show()
+    _asked[key] = prediction = Prediction(key, question, unit, near or Near())
+    prediction.pose()
     return prediction
 
 
 class Prediction:
     """A number somebody was asked for: ``.value``, None until it is written."""
 
-    def __init__(self, key: str, question: str, unit: str = "") -> None:
-        self.key, self.question, self.unit = key, question, unit
+    def __init__(self, key: str, question: str, unit: str = "", near: Near | None = None) -> None:
+        self.key, self.question, self.unit, self.near = key, question, unit, near or Near()
         self.value: float | None = None
         self._file: LearnerFile = current()
         self._attended = attended()
-        self._waived = False
+        self._waived = self._late = self._revealed = False
         self._waiting: list[Callable[[], Any]] = []
-        self._boxes: list[_Box] = []
+        self._boxes: list[Box] = []
         if self._attended:
-            kept = self._file.read()["predictions"].get(key, {}).get("value")
+            known = self._file.read()["predictions"].get(key, {})
+            kept = known.get("value")
             self.value = float(kept) if isinstance(kept, int | float) else None
+            self._late, self._revealed = bool(known.get("late")), "measured" in known
 
     def __repr__(self) -> str:
         return f"<prediction {self.key}: {self.told()}>"
 
     def told(self) -> str:
         """The prediction with its unit, or that there is none."""
-        return "none written" if self.value is None else amount(self.value, self.unit)
+        if self.value is None:
+            return "none written"
+        return amount(self.value, self.unit) + (" (after its result)" if self._late else "")
+
+    def state(self) -> str:
+        """What is written, or that nothing will be; empty where it is still awaited."""
+        if self.value is None:
+            return "The result is shown without a number." if self.ready else ""
+        stays = self._revealed and not self._late
+        return f"Written: {self.told()}" + (" (it stays: its result has been shown)" if stays else "")
 
     @property
     def ready(self) -> bool:
@@ -66,9 +83,18 @@ class Prediction:
             self._waiting.append(callback)
 
     def write(self, value: float | str) -> None:
-        """Write the number down, as the box does. Raises ``ValueError`` for what is no number."""
-        self.value = number(value, self.unit)
-        self._file.note("predictions", self.key, value=self.value, unit=self.unit, question=self.question)
+        """Write the number down, as the box does. Raises ``ValueError`` for what is no number.
+
+        Once the result has been shown, the number that was written before stays as it is; a first one
+        is kept, as one that came late.
+        """
+        typed = number(value, self.unit)
+        if not self._revealed or self.value is None or self._late:
+            self.value, self._late = typed, self._revealed
+            late = {"late": True} if self._late else {}
+            self._file.note(
+                "predictions", self.key, value=typed, unit=self.unit, question=self.question, **late
+            )
         self._go_on()
 
     def waive(self) -> None:
@@ -76,167 +102,81 @@ class Prediction:
         self._waived = True
         self._go_on()
 
-    def show(self, anyway: bool = False) -> None:
+    def pose(self, anyway: bool = False) -> None:
         """Display the question and, where somebody could type, the box, if told with "show me anyway"."""
         from IPython.display import display
 
-        display(_Words(f"Your prediction. {self.question}", _question(self.question)))
+        quoted = self.question.replace("\n", "\n> ")
+        display(Words(f"Your prediction. {self.question}", f"> **Your prediction.** {quoted}"))
         if self._attended:
-            self._boxes.append(_Box(self, anyway))
+            self._boxes.append(Box(self, anyway))
 
     def close(self) -> None:
         """Take the boxes away; what was said stays."""
         for box in self._boxes:
             box.close()
 
-    def reveal(self, measured: Any, show: Any = None) -> None:
+    def reveal(self, measured: Any, show: Any = None, *, also: Sequence[Any] = ()) -> None:
         """Set ``measured``, one number in the same unit, beside the prediction.
 
-        ``show``: a figure or anything else to display with it, or a function without arguments that
-        makes it. Where no number is written yet, asks once more, with a button "show me anyway", and
-        shows all of it when either is done. Raises ``TypeError`` if ``measured`` is no number.
+        ``show``: what else would tell the result: a function without arguments that prints, displays or
+        returns it, or one thing to display. ``also``: values that are right as well, as in a tie. Where
+        no number is written yet, asks once more, with a button "show me anyway", and shows all of it when
+        either is done, as it was when the cell ran. Raises ``TypeError`` if ``measured`` is no number.
         """
-        try:
-            found = float(measured)
-        except (TypeError, ValueError, RuntimeError):
-            kind = type(measured).__name__
-            raise TypeError(f"reveal takes the measured number; it got a {kind}: {measured!r}") from None
+        found, others = _found(measured), [_found(value) for value in also]
         if self.ready:
-            _display_all(self._parts(found, show))
+            show_now(self._beside(found, others))
+            show_now(show)
             return
-        self.show(anyway=True)
-        handles = [_placeholder(), _placeholder()] if show is not None else [_placeholder()]
-        self.when_ready(lambda: _update_all(handles, self._parts(found, show)))
+        self.pose(anyway=True)
+        held = held_back(show)
+        places = Places(1 + len(held), Words("", ""))
+        self.when_ready(lambda: places.fill([self._beside(found, others), *held]))
 
-    def _parts(self, found: float, show: Any) -> list[Any]:
-        """What a reveal displays: the table, and what is shown with it."""
+    def then(self, show: Any) -> None:
+        """In a later cell: show what tells the result again, as ``reveal`` does, once it may be seen."""
+        if self.ready:
+            show_now(show)
+        elif held := held_back(show):
+            note = f"This comes after your number. {self.question}"
+            places = Places(len(held), Words(note, f"<small>{note}</small>"))
+            self.when_ready(lambda: places.fill(held))
+
+    def _beside(self, found: float, others: Sequence[float]) -> Words:
+        """The table of both; what it says is kept."""
+        if self.value is None:
+            text, dot = f"measured {amount(found, self.unit)}; no prediction was written", {}
+            words = Words(text, text)
+        else:
+            judged = self.near.judge(self.value, found, self.unit, others)
+            words, dot = _table(self.value, self.told(), found, self.unit, judged.words), {"dot": judged.dot}
         if self._attended:
-            self._file.note("predictions", self.key, measured=found)
-        shown = show() if callable(show) else show
-        table = _table(self.value, found, self.unit)
-        return [table] if show is None else [table, shown]
+            self._revealed = True
+            self._file.note("predictions", self.key, measured=found, **dot)
+        return words
 
     def _go_on(self) -> None:
-        for box in self._boxes:
-            box.tell()
         waiting, self._waiting = self._waiting, []
         for callback in waiting:
             callback()
+        for box in self._boxes:
+            box.tell()
 
 
-class _Words:
-    """A text for a page (HTML) and for everything else."""
-
-    def __init__(self, text: str, page: str) -> None:
-        self.text, self.page = text, page
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_markdown_(self) -> str:
-        return self.page
+def _found(measured: Any) -> float:
+    try:
+        return float(measured)
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(measured).__name__
+        raise TypeError(f"reveal takes the measured number; it got a {kind}: {measured!r}") from None
 
 
-class _Box:
-    """A box, its unit, and under it a line that says what is written."""
-
-    def __init__(self, prediction: Prediction, anyway: bool) -> None:
-        import ipywidgets
-        from IPython.display import display
-
-        self.prediction = prediction
-        self.field = ipywidgets.Text(
-            value="" if prediction.value is None else f"{prediction.value:.10g}",
-            description="I predict",
-            placeholder="a number, then Enter",
-            tooltip=f"your prediction{f', in {prediction.unit}' if prediction.unit else ''}",
-            continuous_update=False,
-            layout=ipywidgets.Layout(width="19em"),
-        )
-        parts = [self.field, ipywidgets.Label(prediction.unit)]
-        self.button = ipywidgets.Button(description="Show me anyway") if anyway else None
-        if self.button is not None:
-            self.button.on_click(lambda _: prediction.waive())
-            parts.append(self.button)
-        self.row = ipywidgets.HBox(parts)
-        self.field.observe(self._typed, "value")
-        display(self.row)
-        self._line = display(self._words(""), display_id=True)
-
-    def _typed(self, change: Any) -> None:
-        if not str(change["new"]).strip():
-            return
-        try:
-            self.prediction.write(change["new"])
-        except ValueError as error:
-            self._say(str(error))
-
-    def tell(self) -> None:
-        """Show the newest state in field and line; the button has done its work."""
-        if self.prediction.value is not None:
-            self.field.unobserve(self._typed, "value")
-            self.field.value = f"{self.prediction.value:.10g}"
-            self.field.observe(self._typed, "value")
-        if self.button is not None:
-            self.button.layout.display = "none"
-        self._say("")
-
-    def close(self) -> None:
-        self.row.close()
-
-    def _say(self, trouble: str) -> None:
-        if self._line is not None:
-            self._line.update(self._words(trouble))
-
-    def _words(self, trouble: str) -> _Words:
-        text = trouble or self._state()
-        return _Words(text, f"<small>{html.escape(text)}</small>")
-
-    def _state(self) -> str:
-        if self.prediction.value is not None:
-            return f"Written: {self.prediction.told()}"
-        if self.prediction.ready:
-            return "The result is shown without a number."
-        what = (
-            "Nothing is written yet." if self.button is None else "Your number first: the result comes here."
-        )
-        return f"{what} (If there is no box, run this cell.)"
-
-
-def _question(question: str) -> str:
-    quoted = question.replace("\n", "\n> ")
-    return f"> **Your prediction.** {quoted}"
-
-
-def _table(predicted: float | None, measured: float, unit: str) -> _Words:
+def _table(predicted: float, guess: str, measured: float, unit: str, judged: str) -> Words:
     """Predicted, measured, ratio, and what to make of it."""
     found = amount(measured, unit)
-    if predicted is None:
-        text = f"measured {found}; no prediction was written"
-        return _Words(text, text)
-    guess = amount(predicted, unit)
     ratio = f"{measured / predicted:.3g}" if predicted else "–"
-    judged = verdict(predicted, measured)
     head = "| predicted | measured | measured / predicted |\n|---|---|---|\n"
     row = f"| {guess} | **{found}** | {ratio} |\n\n"
-    return _Words(
-        f"predicted {guess}, measured {found}, measured / predicted {ratio}: {judged}", f"{head}{row}{judged}"
-    )
-
-
-def _placeholder() -> Any:
-    from IPython.display import display
-
-    return display(_Words("", ""), display_id=True)
-
-
-def _display_all(parts: list[Any]) -> None:
-    from IPython.display import display
-
-    for part in parts:
-        display(part)
-
-
-def _update_all(handles: list[Any], parts: list[Any]) -> None:
-    for handle, part in zip(handles, parts, strict=True):
-        handle.update(part)
+    text = f"predicted {guess}, measured {found}, measured / predicted {ratio}: {judged}"
+    return Words(text, f"{head}{row}{judged}")

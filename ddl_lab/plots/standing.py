@@ -21,19 +21,19 @@ class Mark(NamedTuple):
     minutes: int
 
 
-def standing(marks: Sequence[Mark], ratios: Mapping[str, Sequence[float]], headline: str) -> Figure:
+def standing(marks: Sequence[Mark], dots: Mapping[str, Sequence[float]], headline: str) -> Figure:
     """Draw each exercise as a bar as long as its minutes, and each prediction as a dot at its ratio.
 
-    ``ratios``: measured / predicted of each lab's predictions, all above 0. A row for each lab, the
+    ``dots``: measured / predicted of each lab's predictions, all above 0. A row for each lab, the
     lowest number on top.
     """
     from .canvas import Canvas
 
-    labs = sorted({mark.lab for mark in marks} | set(ratios))
+    labs = sorted({mark.lab for mark in marks} | set(dots))
     canvas = Canvas(7.6, 1.3 + 0.27 * max(len(labs), 2), headline)
     left, right = canvas.row(2, top=0.68)
     _exercises(left, marks, labs)
-    _predictions(right, ratios, labs)
+    _predictions(right, dots, labs)
     left.set_yticks(range(len(labs)), [f"lab {lab}" for lab in labs])
     left.set_ylim(max(len(labs), 2) - 0.4, -0.6)
     return canvas
@@ -60,15 +60,15 @@ def _exercises(ax: Axes, marks: Sequence[Mark], labs: Sequence[str]) -> None:
     ax.grid(visible=False, axis="y")
 
 
-def _predictions(ax: Axes, ratios: Mapping[str, Sequence[float]], labs: Sequence[str]) -> None:
+def _predictions(ax: Axes, dots: Mapping[str, Sequence[float]], labs: Sequence[str]) -> None:
     from .canvas import COLOURS, INK
 
-    for lab, values in ratios.items():
+    for lab, values in dots.items():
         ax.plot(values, [labs.index(lab)] * len(values), "o", color=COLOURS[0], alpha=0.7, ms=6)
     ax.tick_params(left=False)
     ax.axvline(1, color=INK, lw=1.2, ls="--")
-    widest = max([10, *(max(value, 1 / value) for values in ratios.values() for value in values)])
+    widest = max([10, *(max(value, 1 / value) for values in dots.values() for value in values)])
     ax.set_xscale("log")
     ax.set_xlim(1 / widest / 1.5, widest * 1.5)
-    ax.set_xlabel("measured / predicted; dashed: exact")
+    ax.set_xlabel("measured / predicted; dashed: right")
     ax.grid(visible=False, axis="y")

@@ -84,16 +84,27 @@ def test_progress_shows_the_figure_and_counts_in_words(desk, capsys, monkeypatch
     [
         {"value": 1.0},
         {"measured": 1.0},
-        {"value": 0.0, "measured": 1.0},
-        {"value": -1.0, "measured": 1.0},
-        {"value": 1.0, "measured": 0.0},
         {"value": "1", "measured": 1.0},
         {"value": 1.0, "measured": float("nan")},
-        {"value": 1.0, "measured": float("inf")},
+        {"value": 1.0, "measured": 1.0, "late": True},
     ],
 )
-def test_what_has_no_ratio_is_not_drawn(known):
-    assert standing.ratios_of({"exercises": {}, "predictions": {"03.a": known}}) == {}
+def test_what_is_no_prediction_beside_a_result_has_no_dot(known):
+    assert standing.dots_of({"exercises": {}, "predictions": {"03.a": known}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("known", "dot"),
+    [
+        ({"value": 2.0, "measured": 3.0}, 1.5),
+        ({"value": 0.0, "measured": 0.0}, 1),
+        ({"value": 1e-7, "measured": 0.0}, 0.001),
+        ({"value": 1.0, "measured": float("inf")}, 1000),
+        ({"value": 0.0, "measured": -0.03, "dot": 1.0}, 1),
+    ],
+)
+def test_a_prediction_beside_its_result_has_a_dot_whatever_was_measured(known, dot):
+    assert standing.dots_of({"exercises": {}, "predictions": {"03.a": known}}) == {"03": [dot]}
 
 
 def test_an_exercise_of_every_lab_that_has_a_file_is_found():

@@ -116,12 +116,92 @@ def test_a_prediction_of_zero_has_no_ratio(page, desk):
 
 
 def test_without_a_prediction_it_asks_once_more_and_shows_nothing(page, desk):
-    made = []
     guess = lab.ask("03.wait", QUESTION)
-    guess.reveal(30.0, show=lambda: made.append("figure") or "figure")
-    assert len(page.rows) == 2 and made == []
-    assert not any("30" in text for text in page.texts)
+    guess.reveal(30.0, show="figure")
+    assert len(page.rows) == 2
+    assert not any("30" in text or "figure" in text for text in page.texts)
     assert "measured" not in json.dumps(LearnerFile(desk).read())
+
+
+def table():
+    print("the table says 30")
+    return "figure"
+
+
+def test_what_a_function_prints_is_held_back_with_what_it_returns(page, desk, capsys):
+    guess = lab.ask("03.wait", QUESTION)
+    guess.reveal(30.0, show=table)
+    assert capsys.readouterr().out == "" and not any("30" in text for text in page.texts)
+    guess.write(60)
+    assert page.texts[-3].startswith("predicted 60, measured 30")
+    assert page.texts[-2:] == ["the table says 30", "'figure'"] and capsys.readouterr().out == ""
+
+
+def test_what_is_held_back_is_as_it_was_when_its_cell_ran(page, desk):
+    runs = [1, 2]
+    guess = lab.ask("03.wait", QUESTION)
+    guess.reveal(30.0, show=lambda: print(runs))
+    runs = ["another cell's"]
+    guess.waive()
+    assert page.texts[-1] == "[1, 2]"
+
+
+def test_later_cells_wait_for_the_number_too(page, desk, capsys):
+    guess = lab.ask("03.wait", QUESTION)
+    guess.then(table)
+    guess.then(lambda: None)
+    assert capsys.readouterr().out == "" and page.texts[-2:] == [
+        f"This comes after your number. {QUESTION}",
+        "",
+    ]
+    guess.write(60)
+    assert page.texts[-2:] == ["the table says 30", "'figure'"] and capsys.readouterr().out == ""
+    guess.then(table)
+    assert page.texts[-1] == "'figure'" and capsys.readouterr().out == "the table says 30\n"
+
+
+def test_a_number_that_the_result_followed_stays(page, desk):
+    guess = lab.ask("03.wait", QUESTION)
+    guess.write(60)
+    guess.reveal(30.0)
+    page.rows[0].children[0].value = "30"
+    assert guess.value == 60 and page.rows[0].children[0].value == "60"
+    assert page.texts[1] == "Written: 60 (it stays: its result has been shown)"
+    again = lab.ask("03.wait", QUESTION)
+    again.write(30)
+    assert again.value == kept(desk)["03.wait"]["value"] == 60
+
+
+def test_a_number_that_followed_the_result_says_so(page, desk):
+    guess = lab.ask("03.wait", QUESTION)
+    guess.reveal(30.0)
+    guess.waive()
+    guess.write(31)
+    guess.write(30)
+    assert kept(desk)["03.wait"] | {"late": True, "value": 30.0} == kept(desk)["03.wait"]
+    again = lab.ask("03.wait", QUESTION)
+    again.reveal(30.0)
+    assert page.texts[-1].startswith("predicted 30 (after its result), measured 30")
+
+
+def test_a_question_can_say_what_is_near_and_a_result_what_is_right_as_well(page, desk):
+    guess = lab.ask("03.cosine", QUESTION, near=lab.within(0.05))
+    guess.write(0)
+    guess.reveal(-0.03)
+    assert page.texts[-1].endswith("right: no more than 0.05 apart") and kept(desk)["03.cosine"]["dot"] == 1
+    guess = lab.ask("03.count", QUESTION, "nodes")
+    guess.write(32)
+    guess.reveal(16, also=[32])
+    assert page.texts[-1].endswith("right: 32 nodes does as well")
+    with pytest.raises(TypeError, match=r"near takes lab\.within"):
+        lab.ask("03.cosine", QUESTION, near=0.05)
+
+
+def test_infinity_is_kept_and_there_again(page, desk):
+    lab.ask("09.width", QUESTION).write("inf")
+    again = lab.ask("09.width", QUESTION)
+    again.reveal(float("inf"))
+    assert page.rows[-1].children[0].value == "inf" and page.texts[-1].endswith("exact")
 
 
 @pytest.mark.parametrize("box", [0, 1])
@@ -193,6 +273,8 @@ class Desk(Kernel):
             content = message["content"]
             if message["msg_type"] == "comm_open":
                 comms.append((content["data"]["state"]["_model_name"], content["comm_id"]))
+            elif message["msg_type"] == "stream":
+                texts.append(content["text"])
             elif message["msg_type"] in ("display_data", "update_display_data"):
                 texts.append(content["data"]["text/plain"])
             elif message["msg_type"] == "error":
@@ -229,14 +311,29 @@ def test_in_a_kernel_boxes_are_heard_results_appear_and_a_restart_keeps_them(ker
         button, method="custom", content={"event": "click"}
     )
     update = {"state": {"value": "1.5"}, "buffer_paths": []}
-    assert "Written: 1.5 s" in kernel.tell(field, method="update", **update)
+    assert "Written: 1.5 s (after its result)" in kernel.tell(field, method="update", **update)
     assert kept(tmp_path)["03.wait"]["value"] == 1.5
     kernel.manager.restart_kernel(now=True)
     kernel.client.wait_for_ready(timeout=60)
     _, texts = kernel.open_widgets(
         "import ddl_lab as lab\nlab.ask('03.wait', 'How long?', unit='s').reveal(3.0)"
     )
-    assert texts[-1].startswith("predicted 1.5 s, measured 3 s, measured / predicted 2")
+    assert texts[-1].startswith("predicted 1.5 s (after its result), measured 3 s, measured / predicted 2")
+
+
+def test_in_a_kernel_nothing_that_a_gate_holds_back_leaves_it_before_the_number(kernel):
+    kernel.open_widgets(
+        "import ddl_lab as lab\nfrom IPython.display import display\nguess = lab.ask('03.wait', 'How?')"
+    )
+    show = "def show():\n    print('held 1')\n    display('held 2')\n    return 'held 3'\n"
+    comms, texts = kernel.open_widgets(show + "guess.reveal(3.0, show=show)")
+    assert not any("held" in text for text in texts)
+    _, texts = kernel.open_widgets("guess.then(show)")
+    assert texts == ["This comes after your number. How?", "", ""]
+    (field,) = model(comms, "TextModel")
+    texts = kernel.tell(field, method="update", state={"value": "1.5"}, buffer_paths=[])
+    held = ["held 1", "'held 2'", "'held 3'"]
+    assert [text for text in texts if "held" in text] == held * 2
 
 
 def test_a_program_that_runs_notebooks_is_not_asked_and_keeps_nothing(kernel, tmp_path):
