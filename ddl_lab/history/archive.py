@@ -5,71 +5,39 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 
+from .keeping import KEPT, Encoder, decode
 from .recorder import SPAN_DTYPE, Packet, row_dtype
 
 FORMAT = "ddl_lab history 1"
 
+Loaded = tuple[dict[str, Any], list[Packet], list[Any]]
 
-class _Encoder:
-    """Turns results into JSON; tensors go to ``arrays`` and leave their name behind."""
-
-    def __init__(self, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-        self.arrays = arrays
-        self.lost: list[str] = []
-
-    def encode(self, value: Any, path: str) -> Any:
-        if value is None or isinstance(value, bool | int | float | str):
-            return {"value": value}
-        if isinstance(value, torch.Tensor):
-            return self._tensor(value)
-        if isinstance(value, list | tuple):
-            items = [self.encode(item, f"{path}[{i}]") for i, item in enumerate(value)]
-            return {type(value).__name__ if type(value) in (list, tuple) else "tuple": items}
-        if isinstance(value, dict):
-            pairs = [
-                [self.encode(k, f"{path} key"), self.encode(v, f"{path}[{k!r:.40}]")]
-                for k, v in value.items()
-            ]
-            return {"dict": pairs}
-        self.lost.append(f"{path} (a {type(value).__name__})")
-        return {"lost": type(value).__name__}
-
-    def _tensor(self, tensor: torch.Tensor) -> dict[str, Any]:
-        plain = tensor.detach().cpu().contiguous()
-        name = f"tensor_{len(self.arrays)}"
-        self.arrays[name] = plain.reshape(-1).view(torch.uint8).numpy()
-        return {"tensor": name, "dtype": str(plain.dtype).split(".")[1], "shape": list(plain.shape)}
-
-
-def _decode(node: dict[str, Any], arrays: Any) -> Any:
-    if "value" in node:
-        return node["value"]
-    if "tensor" in node:
-        raw = torch.from_numpy(arrays[node["tensor"]].copy())
-        return raw.view(getattr(torch, node["dtype"])).reshape(node["shape"])
-    if "dict" in node:
-        return {_decode(k, arrays): _decode(v, arrays) for k, v in node["dict"]}
-    if "lost" in node:
-        return f"<a {node['lost']}, which could not be saved>"
-    items = [_decode(item, arrays) for item in node.get("list", node.get("tuple", []))]
-    return items if "list" in node else tuple(items)
+# What numpy, zip files, JSON and torch say of bytes that they can't make sense of.
+_DAMAGED = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
+    struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results: Sequence[Any]) -> Path:
-    """Write a history; the file appears whole or not at all. Warns of results that can't be kept."""
+    """Write a history, read it back, put it in place: it appears whole or not at all.
+
+    Warns of results that can't be kept.
+    """
     path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    encoder = _Encoder(arrays)
+    encoder = Encoder(arrays)
     kept = [encoder.encode(value, f"results[{rank}]") for rank, value in enumerate(results)]
     nodes = []
     for rank, packet in enumerate(packets):
@@ -86,10 +54,12 @@ def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results:
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with whole_file(path) as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
+        file.seek(0)
+        load(file)  # a file that can't be read back is not put in place
     if encoder.lost:
         warnings.warn(
-            f"{path.name} lacks {', '.join(encoder.lost)}: only numbers, text, tensors and lists, "
-            "tuples, dicts of those can be saved. Everything else is in the file.",
+            f"{path.name} lacks {', '.join(encoder.lost)}: {KEPT} can be saved. "
+            "Everything else is in the file.",
             stacklevel=3,
         )
     return path
@@ -106,9 +76,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
     name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less what the user's umask denies
+    handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)  # less what the user's umask denies
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "w+b") as file:
             yield file
         os.replace(name, path)
     except BaseException as error:
@@ -118,20 +88,25 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Packet], list[Any]]:
+def read(path: Path) -> Loaded:
     """Read what ``write`` wrote: (about, packets by rank, results)."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            meta = json.loads(arrays["meta"].tobytes())
-            if meta["format"] != FORMAT:
-                raise KeyError(meta["format"])
-            packets = [_packet(arrays, rank, node) for rank, node in enumerate(meta["nodes"])]
-            results = [_decode(node, arrays) for node in meta["results"]]
-    except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        with open(path, "rb") as file:
+            return load(file)
+    except _DAMAGED as error:
         raise ValueError(
             f"{path} is not a history saved by this package ({error}): save one with history.save()."
         ) from error
-    return meta, packets, results
+
+
+def load(file: BinaryIO) -> Loaded:
+    """As ``read``, from an open file. Raises one of ``_DAMAGED`` where it holds anything else."""
+    with np.load(file, allow_pickle=False) as arrays:
+        meta = json.loads(arrays["meta"].tobytes())
+        if meta["format"] != FORMAT:
+            raise KeyError(meta["format"])
+        packets = [_packet(arrays, rank, node) for rank, node in enumerate(meta["nodes"])]
+        return meta, packets, [decode(node, arrays) for node in meta["results"]]
 
 
 def _packet(arrays: Any, rank: int, node: dict[str, Any]) -> Packet:

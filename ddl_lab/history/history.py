@@ -170,8 +170,9 @@ class History:
     def save(self, path: str | Path) -> Path:
         """Write everything to one .npz file, without pickles; returns the file's path.
 
-        Results made of None, bool, int, float, str, tensors and lists, tuples, dicts of those are kept; a
-        warning names the others. A full disk raises ``OSError`` and leaves no half-written file.
+        Results made of None, numbers, text, bytes, tensors of any layout, NumPy arrays and lists, tuples,
+        dicts of those are kept; a warning names the others. The file is read back before it is put in
+        place. A full disk raises ``OSError`` and leaves no half-written file.
         """
         recorders = [r.drained() for r in self.recorders]
         about = {"clock": self.clock, "startup_s": self.startup_s, "about": self.about}

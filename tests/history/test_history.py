@@ -4,6 +4,7 @@ import contextlib
 import errno
 import math
 import os
+import random
 import zipfile
 
 import numpy as np
@@ -109,6 +110,27 @@ def test_loading_never_unpickles(tmp_path):
     with pytest.raises(ValueError, match="not a history"):
         History.load(tmp_path / "bomb.npz")
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_file_with_any_byte_changed_loads_or_is_refused_in_words(tmp_path):
+    path = made([torch.ones(2), {"a": (1, "x")}]).save(tmp_path / "run.npz")
+    whole, draw = path.read_bytes(), random.Random(0)
+    for _ in range(200):
+        bad = bytearray(whole)
+        bad[draw.randrange(len(bad))] ^= 1 << draw.randrange(8)
+        path.write_bytes(bad)
+        with contextlib.suppress(ValueError):
+            History.load(path)
+
+
+def test_a_file_that_cannot_be_read_back_is_not_put_in_place(tmp_path, monkeypatch):
+    def broken(node, arrays):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(archive, "decode", broken)
+    with pytest.raises(ValueError, match="broken"):
+        made([1]).save(tmp_path / "run.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_or_foreign_file_is_refused_in_words(tmp_path):
