@@ -6,7 +6,7 @@ import copy
 import inspect
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -14,6 +14,7 @@ from ..cluster.model import Cluster
 from ..history.history import History
 from ..virtual.simulation import simulate
 
+Answer: TypeAlias = Callable[..., Any]  # a learner's function
 USUAL = Cluster()
 
 
@@ -21,7 +22,7 @@ class Wrong(Exception):
     """What a check raises: the likely mistake, in a sentence that speaks to the learner."""
 
 
-def call(answer: Callable[..., Any], *args: Any) -> Any:
+def call(answer: Answer, *args: Any) -> Any:
     """``answer(*args)`` on copies; raises ``Wrong`` if it wrote into one of its arguments."""
     copies = copy.deepcopy(args)
     result = answer(*copies)
@@ -33,7 +34,7 @@ def call(answer: Callable[..., Any], *args: Any) -> Any:
     return result
 
 
-def _names(answer: Callable[..., Any], count: int) -> list[str]:
+def _names(answer: Answer, count: int) -> list[str]:
     names = list(inspect.signature(answer).parameters)
     return (names + [f"number {place + 1}" for place in range(len(names), count)])[:count]
 
@@ -123,6 +124,15 @@ def times(got: Any, expected: Any, rtol: float = 1e-4) -> float | None:
 def on_nodes(worker: Callable[..., Any], nodes: int, *args: Any, cluster: Cluster = USUAL) -> History:
     """Run the learner's ``worker(node, *args)`` on simulated nodes; errors name rank and line."""
     return simulate(worker, nodes, cluster=cluster, args=args)
+
+
+def no_more_traffic(got: History, expected: History, advice: str) -> None:
+    """Raise ``Wrong`` if a rank sends more messages or bytes than the busiest one in ``expected``."""
+    for unit in ("messages", "bytes"):
+        sent, enough = (max(getattr(run, f"{unit}_sent")) for run in (got, expected))
+        if sent > enough:
+            much = f"a rank sends {sent:,} {unit} where {enough:,} would do"
+            raise Wrong(f"the numbers are right, but {much}: {advice}")
 
 
 def same_traffic(got: History, expected: History, advice: str = "") -> None:

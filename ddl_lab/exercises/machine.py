@@ -1,6 +1,6 @@
 """The exercise machine: takes a learner's function, checks it, and names the likely mistake.
 
-An exercise lives in ``lab_NN.py`` as an ``Exercise`` with a reference, a check and hints. Its check
+An exercise lives in ``lab_NN/name.py`` as an ``Exercise`` with a reference, a check and hints. Its check
 calls the learner's function on cases and raises ``Wrong`` with a sentence for the learner; whatever
 else is raised on the way is told in words, with the learner's own line.
 """
@@ -16,25 +16,11 @@ import torch
 
 from ..errors import LabError, learner_frames, show_frame
 from ..learner.file import current
-from .helpers import Wrong, call, close, on_nodes, same_shape, same_traffic, times
+from .helpers import Wrong
 from .stubs import misfit, untouched
 from .texts import Folded, Hint
 
-__all__ = [
-    "EXERCISES",
-    "Exercise",
-    "NotRight",
-    "Verdict",
-    "Wrong",
-    "call",
-    "close",
-    "on_nodes",
-    "same_shape",
-    "same_traffic",
-    "times",
-]
-
-Answer = TypeVar("Answer", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 RIGHT, NOT_YET, NOT_TRIED = "right", "not yet", "not tried yet"
 STANDS_IN = "the course's answer stands in, so the notebook runs on"
 
@@ -92,7 +78,7 @@ class Exercise:
         dots = "●" * self.difficulty + "○" * (3 - self.difficulty)
         return f"<exercise {self.key}: {self.title}, {dots}, {self.minutes} minutes>"
 
-    def check(self, function: Answer) -> Answer:
+    def check(self, function: Function) -> Function:
         """Say what is right or wrong about ``function``; return it if it is right, else the course's answer.
 
         In autograding (nbgrader sets ``NBGRADER_EXECUTION``) anything but right raises ``NotRight``.

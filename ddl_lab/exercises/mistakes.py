@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import torch
 
-from .helpers import Wrong, call, close, same_shape
+from .helpers import Answer, Wrong, call, close, same_shape
 
 NEAR = 1e-4  # relative: float32 in another order is closer, a wrong formula is farther
 
@@ -16,6 +16,11 @@ def near(got: Any, expected: torch.Tensor) -> bool:
     """Whether ``got`` is a tensor of the shape of ``expected`` that differs by 1e-4 of its norm at most."""
     alike = isinstance(got, torch.Tensor) and got.shape == expected.shape
     return alike and bool((got - expected).norm() <= NEAR * expected.norm())
+
+
+def is_number(got: Any, number: float) -> bool:
+    """Whether ``got`` is this number, to 1e-9 of it."""
+    return isinstance(got, int | float) and math.isclose(got, number, rel_tol=1e-9)
 
 
 def compare(got: Any, expected: torch.Tensor, what: str, *likely: tuple[str, torch.Tensor]) -> None:
@@ -33,7 +38,7 @@ def compare(got: Any, expected: torch.Tensor, what: str, *likely: tuple[str, tor
     close(got, expected, what, rtol=NEAR)
 
 
-def product(answer: Callable[..., Any], words: str, *args: Any) -> Any:
+def product(answer: Answer, words: str, *args: Any) -> Any:
     """``answer(*args)``; where a matrix product doesn't fit in it, ``Wrong`` with these ``words``."""
     try:
         return call(answer, *args)

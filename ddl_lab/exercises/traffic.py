@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from ..history.history import History
 from ..node.node import Node
-from .machine import Wrong, close, same_shape
-
-Tensor = torch.Tensor
+from .helpers import Answer, Wrong, close, same_shape
 
 
 def named_ranks(marks: Sequence[float], count: float) -> str:
@@ -38,7 +36,7 @@ def check_marks(rank: int, got: Tensor, nodes: int) -> None:
     close(got, torch.ones(nodes), f"rank {rank}'s sum of {nodes} tensors, one from each rank,")
 
 
-def in_place(node: Node, answer: Callable[..., Any]) -> Tensor:
+def in_place(node: Node, answer: Answer) -> Tensor:
     """What the learner's ``answer(node, tensor)`` makes of this rank's mark."""
     marks = one_hot(node)
     answer(node, marks)

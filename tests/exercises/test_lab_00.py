@@ -1,4 +1,4 @@
-"""Lab 00's exercises: the references pass, and typical wrong answers hear what is wrong with them."""
+"""Lab 00's exercises: likely mistakes are named, other right ways pass."""
 
 import math
 
@@ -8,18 +8,6 @@ from exercising import said
 
 import ddl_lab as lab
 from ddl_lab.exercises import lab_00 as exercise
-from ddl_lab.exercises.lab_00 import Exercise
-
-ALL = [value for value in vars(exercise).values() if isinstance(value, Exercise)]
-
-
-def empty(*args): ...
-
-
-@pytest.mark.parametrize("one", ALL, ids=lambda one: one.key)
-def test_the_courses_answer_passes_and_an_empty_cell_is_not_tried(one):
-    assert said(one, one.reference)[0] == "right"
-    assert said(one, one.given or empty)[0] == "not tried yet"
 
 
 def total(line):

@@ -1,4 +1,4 @@
-"""Lab 02's exercises: the references pass, stubs say so, likely mistakes are named."""
+"""Lab 02's exercises: likely mistakes are named, other right ways pass."""
 
 import math
 
@@ -6,31 +6,7 @@ import pytest
 import torch
 
 from ddl_lab.exercises import lab_02
-from ddl_lab.exercises.machine import NOT_TRIED, NOT_YET, RIGHT
-
-ALL = [
-    lab_02.slope,
-    lab_02.linear,
-    lab_02.relu,
-    lab_02.difference,
-    lab_02.collapse,
-    lab_02.momentum,
-]
-
-
-@pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.key)
-def test_the_reference_passes(exercise):
-    verdict = exercise.judge(exercise.reference)
-    assert verdict.state == RIGHT and verdict.text
-
-
-def untouched_slope(z, y):
-    """z, y: (N, 1)."""
-    ...
-
-
-def test_an_untouched_stub_says_so():
-    assert lab_02.slope.judge(untouched_slope).state == NOT_TRIED
+from ddl_lab.exercises.machine import NOT_YET, RIGHT
 
 
 def slope_by_division(z, y):
@@ -103,13 +79,6 @@ WRONG = [
 def test_a_likely_mistake_is_named(name, answer, words):
     verdict = getattr(lab_02, name).judge(answer)
     assert verdict.state == NOT_YET and words in verdict.text, verdict.text
-
-
-def test_each_exercise_is_wrong_in_three_ways_at_least():
-    count = {exercise.key[3:]: 0 for exercise in ALL}
-    for name, _, _ in WRONG:
-        count[name] += 1
-    assert min(count.values()) >= 3
 
 
 def test_equal_formulas_written_otherwise_pass():

@@ -1,4 +1,4 @@
-"""Lab 04's exercises: the references pass, stubs say so, likely mistakes are named."""
+"""Lab 04's exercises: likely mistakes are named, other right ways pass."""
 
 import math
 
@@ -6,33 +6,8 @@ import pytest
 import torch
 
 from ddl_lab.exercises import lab_04
-from ddl_lab.exercises.machine import NOT_TRIED, NOT_YET, RIGHT
+from ddl_lab.exercises.machine import NOT_YET, RIGHT
 from ddl_lab.strategies.collectives import recursive_doubling_all_reduce, ring_all_reduce
-
-ALL = [getattr(lab_04, name) for name in lab_04.__all__]
-
-
-@pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.key)
-def test_the_reference_passes(exercise):
-    verdict = exercise.judge(exercise.reference)
-    assert verdict.state == RIGHT and verdict.text
-
-
-def stub(node, tensor):
-    """One of the course's."""
-    # your lines from here
-    ...
-    # to here
-
-
-def cost_stub(nodes, cluster): ...
-
-
-def test_an_untouched_stub_says_so():
-    for exercise in (lab_04.tree, lab_04.scatter, lab_04.gather, lab_04.halves):
-        assert exercise.judge(stub).state == NOT_TRIED
-    assert lab_04.crossover.judge(cost_stub).state == NOT_TRIED
-
 
 # a sum up a tree
 

@@ -1,4 +1,4 @@
-"""Lab 05's exercises: the references pass, stubs say so, likely mistakes are named."""
+"""Lab 05's exercises: likely mistakes are named, other right ways pass."""
 
 import pytest
 import torch
@@ -6,26 +6,6 @@ from exercising import said
 
 import ddl_lab as lab
 from ddl_lab.exercises import lab_05
-
-ALL = [getattr(lab_05, name) for name in lab_05.__all__]
-
-
-@pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.key)
-def test_the_reference_passes(exercise):
-    state, text = said(exercise, exercise.reference)
-    assert state == "right" and text
-
-
-@pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.key)
-def test_an_untouched_cell_says_so(exercise):
-    def untouched(*args):
-        """Its docstring."""
-        # your lines from here
-        ...
-        # to here
-
-    assert said(exercise, untouched)[0] == "not tried yet"
-
 
 # one start for all
 

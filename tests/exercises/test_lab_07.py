@@ -1,4 +1,4 @@
-"""Lab 07's exercises: the references pass, stubs say so, likely mistakes are named."""
+"""Lab 07's exercises: likely mistakes are named, other right ways pass."""
 
 import math
 
@@ -7,50 +7,6 @@ import torch
 from exercising import said
 
 from ddl_lab.exercises import lab_07
-
-ALL = [getattr(lab_07, name) for name in lab_07.__all__]
-
-
-@pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.key)
-def test_the_reference_passes(exercise):
-    state, text = said(exercise, exercise.reference)
-    assert state == "right" and text
-
-
-def staleness_of(arrivals):
-    """One of the course's."""
-    # your lines from here
-    ...
-    # to here
-
-
-def may_go_on(clocks, bound):
-    """Stub."""
-    ...
-
-
-def largest_lr(curvature, workers): ...
-
-
-def aware_step(theta, gradient, read, version, lr): ...
-
-
-def race(workers, mean_s, rounds, updates): ...
-
-
-def first_k(node, theta, k, steps, lr): ...
-
-
-STUBS = {
-    "versions": staleness_of, "gate": may_go_on, "limit": largest_lr,
-    "aware": aware_step, "winner": race, "first": first_k,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", STUBS)
-def test_an_untouched_stub_says_so(name):
-    assert said(getattr(lab_07, name), STUBS[name])[0] == "not tried yet"
-
 
 # staleness from the order of arrival
 

@@ -1,28 +1,11 @@
-"""Lab 09's exercises: the references pass, stubs say so, likely mistakes are named."""
+"""Lab 09's exercises: likely mistakes are named, other right ways pass."""
 
 import pytest
 import torch
 from exercising import said
 
 from ddl_lab.exercises import lab_09
-from ddl_lab.exercises.machine import NOT_TRIED, NOT_YET, RIGHT
-
-ALL = [getattr(lab_09, name) for name in lab_09.__all__]
-
-
-@pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.key)
-def test_the_reference_passes(exercise):
-    state, text = said(exercise, exercise.reference)
-    assert state == RIGHT and text
-
-
-def untouched_units(hidden, nodes, rank):
-    """hidden, nodes, rank."""
-    ...
-
-
-def test_an_untouched_stub_says_so():
-    assert said(lab_09.units, untouched_units)[0] == NOT_TRIED
+from ddl_lab.exercises.machine import NOT_YET
 
 
 def dropping(hidden, nodes, rank):

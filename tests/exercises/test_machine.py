@@ -9,16 +9,8 @@ from exercising import said
 
 import ddl_lab as lab
 from ddl_lab.exercises import machine
-from ddl_lab.exercises.machine import (
-    Exercise,
-    NotRight,
-    Wrong,
-    call,
-    close,
-    on_nodes,
-    same_shape,
-    same_traffic,
-)
+from ddl_lab.exercises.helpers import Wrong, call, close, on_nodes, same_shape, same_traffic, times
+from ddl_lab.exercises.machine import Exercise, NotRight
 from ddl_lab.exercises.stubs import untouched
 from ddl_lab.learner import file as learner
 from ddl_lab.learner.file import LearnerFile
@@ -401,11 +393,11 @@ def test_close_tells_both_numbers_and_the_factor():
 
 def test_times_finds_the_one_factor_or_none():
     ours = torch.tensor([1.0, -2, 3])
-    assert machine.times(4 * ours, ours) == pytest.approx(4)
-    assert machine.times(-ours, ours) == pytest.approx(-1)
-    assert machine.times(ours + 1, ours) is None
-    assert machine.times(ours, 0 * ours) is None
-    assert machine.times(ours[:2], ours) is None
+    assert times(4 * ours, ours) == pytest.approx(4)
+    assert times(-ours, ours) == pytest.approx(-1)
+    assert times(ours + 1, ours) is None
+    assert times(ours, 0 * ours) is None
+    assert times(ours[:2], ours) is None
 
 
 def test_call_sees_changes_inside_lists_and_dicts():

@@ -1,0 +1,77 @@
+"""Cheap and dear messages: which of several node counts is the fastest at a latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ...cluster.model import Cluster
+from ...node.node import Node
+from ...virtual.simulation import simulate
+from ..helpers import Answer, Wrong
+from ..machine import Exercise
+
+
+def _fastest(worker: Answer, latency_s: float, counts: Sequence[int]) -> int:
+    """Which of ``counts`` nodes end ``worker`` soonest when a message's start takes ``latency_s``.
+
+    For `train`, one epoch, and 8, 16 or 64 nodes: 64 at 5 µs, 16 at 50 µs, 8 at 500 µs. What a message
+    costs limits how many nodes are of use.
+    """
+    cluster = Cluster(latency_s=latency_s)
+    took_s = {n: simulate(worker, nodes=n, cluster=cluster).elapsed_s for n in counts}
+    return min(took_s, key=lambda n: took_s[n])
+
+
+def _halving(node: Node) -> None:
+    """Computes 400 samples in all, however many nodes, and takes the mean of a small tensor."""
+    with node.compute(samples=400 / node.world_size):
+        pass
+    node.all_reduce(torch.zeros(64), op="mean")
+
+
+def _check_fastest(answer: Answer) -> str:
+    cases = ((1e-6, (4, 8, 32)), (1e-3, (4, 8, 32)), (0.1, (8, 4, 16)))
+    for latency_s, counts in cases:
+        right, got = _fastest(_halving, latency_s, counts), answer(_halving, latency_s, list(counts))
+        if got is None:
+            raise Wrong("you return None: is there a `return`?")
+        if isinstance(got, float) and not got.is_integer():
+            raise Wrong(f"you return {got:.4g}, a time: the number of nodes that needs it was asked")
+        if got == right:
+            continue
+        _name_the_count(got, latency_s, counts)
+        raise Wrong(
+            f"at a latency of {latency_s:g} s, {right} of {counts} nodes are the fastest; you say {got}"
+        )
+    return "three latencies, from 1 µs to 0.1 s, and counts in any order"
+
+
+def _name_the_count(got: Any, latency_s: float, counts: Sequence[int]) -> None:
+    if got == counts.index(_fastest(_halving, latency_s, counts)):
+        raise Wrong(f"you return {got}, a place in the list of counts: the count that stands there was asked")
+    if got not in counts:
+        raise Wrong(f"you return {got!r}, which is none of the counts {list(counts)}")
+    if got == _fastest(_halving, Cluster().latency_s, counts):
+        raise Wrong(f"you found the fastest at the usual 50 µs, not at {latency_s:g} s: use the cluster")
+    took_s = {n: simulate(_halving, n, cluster=Cluster(latency_s=latency_s)).elapsed_s for n in counts}
+    if got == max(took_s, key=lambda n: took_s[n]):
+        raise Wrong(f"at a latency of {latency_s:g} s, {got} nodes take longest: `min`, not `max`")
+
+
+fastest = Exercise(
+    key="00.fastest",
+    title="Cheap and dear messages",
+    difficulty=2,
+    minutes=5,
+    reference=_fastest,
+    check=_check_fastest,
+    hints=(
+        "One `lab.simulate` for each count, and `.elapsed_s` of each: the sweep above does that.",
+        "Describe the messages first: `cluster = lab.Cluster(latency_s=latency_s)`; `simulate` takes it "
+        "as `cluster=cluster`.",
+        "Keep the times in a dict by count; `min(times, key=times.get)` is the count, not the time.",
+    ),
+)

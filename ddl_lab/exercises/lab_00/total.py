@@ -1,0 +1,58 @@
+"""A sum: one collective call, and every node has it."""
+
+from __future__ import annotations
+
+import torch
+
+from ...node.node import Node
+from ..helpers import Answer, Wrong, close, on_nodes, same_traffic
+from ..machine import Exercise
+
+
+def _given_total(node: Node) -> float:
+    """Every node returns the sum of all ranks."""
+    value = torch.tensor([float(node.rank)])
+    ...
+    return value.item()
+
+
+def _total(node: Node) -> float:
+    """Every node returns the sum of all ranks: with four nodes 0 + 1 + 2 + 3 = 6."""
+    value = torch.tensor([float(node.rank)])
+    node.all_reduce(value, op="sum")  # in place, on every node
+    return value.item()
+
+
+def _check_total(answer: Answer) -> str:
+    for nodes in (4, 1, 7):
+        history, expected = on_nodes(answer, nodes), on_nodes(_total, nodes)
+        results, right = history.results, expected.results[0]
+        if None in results:
+            raise Wrong(f"rank {results.index(None)} returns None: keep `return value.item()`")
+        if results == list(range(nodes)) and nodes > 1:
+            raise Wrong("each node returns its own rank: nothing was sent. Which call adds over all nodes?")
+        if results == [right / nodes] * nodes and nodes > 1:
+            raise Wrong(f"each node returns {results[0]:g}, the mean: the sum is {nodes} times as large")
+        if results == [nodes - 1.0] * nodes and nodes > 2:
+            raise Wrong(f"each node returns {results[0]:g}, the largest rank: op='max' was not asked")
+        if len(set(results)) > 1 and right in results:
+            raise Wrong(f"the nodes return {results}: {right:g} is the sum, but not every node has it")
+        close(results[0], right, f"with {nodes} nodes, rank 0's result")
+        same_traffic(history, expected, "One all_reduce does it.")
+    return "4, 1 and 7 nodes, each with the sum and one all_reduce"
+
+
+total = Exercise(
+    key="00.total",
+    title="A sum",
+    difficulty=1,
+    minutes=3,
+    reference=_total,
+    check=_check_total,
+    given=_given_total,
+    hints=(
+        "In `train` one line makes four gradients into one. Which?",
+        "It was told to take the mean there: `op` can be something else.",
+        '`node.all_reduce(value, op="sum")` works in place: nothing is assigned.',
+    ),
+)

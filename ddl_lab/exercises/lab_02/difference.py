@@ -1,0 +1,46 @@
+"""The central difference: a slope from two values of a function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ..helpers import Answer, Wrong, call, close
+from ..machine import Exercise
+
+
+def _central_difference(f: Callable[[float], float], t: float, h: float) -> float:
+    return (f(t + h) - f(t - h)) / (2 * h)
+
+
+def _check_difference(answer: Answer) -> None:
+    """the slope of the exponential function, as exact as h allows"""
+    t, h, here, ahead, behind = 1.5, 0.25, math.exp(1.5), math.exp(1.75), math.exp(1.25)
+    right, value = _central_difference(math.exp, t, h), call(answer, math.exp, t, h)
+    likely = (
+        ("that is the forward difference: its error is of order h, the central one's h²", (ahead - here) / h),
+        ("that is the backward difference: look to both sides of t", (here - behind) / h),
+        ("your slope is twice too large: from t − h to t + h it is 2h, not h", 2 * right),
+        ("Python reads a / 2 * h as (a / 2) · h: put the 2 * h into brackets", (ahead - behind) / 2 * h),
+        ("your slope has the wrong sign: the value ahead less the value behind", -right),
+        ("the difference of the two values has yet to be divided by 2h", ahead - behind),
+    )
+    for words, wrong in likely:
+        if isinstance(value, float) and abs(value - wrong) < 1e-9:
+            raise Wrong(words)
+    close(value, right, "the slope", rtol=1e-6)
+
+
+difference = Exercise(
+    key="02.difference",
+    title="The central difference",
+    difficulty=1,
+    minutes=4,
+    reference=_central_difference,
+    check=_check_difference,
+    hints=(
+        "Two values of f are enough, one on each side of t.",
+        "A slope is the rise over the run. How long is the run from t − h to t + h?",
+        "`(f(t + h) - f(t - h)) / (2 * h)`, with the brackets.",
+    ),
+)

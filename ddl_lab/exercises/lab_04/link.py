@@ -1,0 +1,94 @@
+"""A link's latency and bandwidth, from the times of a ring."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from ..helpers import Answer, Wrong
+from ..machine import Exercise
+
+ALPHA_S, BETA_S = 40e-6, 2e-9  # of the ring that is to be recognised: seconds, seconds a byte
+
+
+OFF = (1.03, 0.96, 1.05, 0.98, 0.94, 1.02)  # measured times, relative to the model's
+
+
+def _ring_link(nodes, sizes, seconds):  # type: ignore[no-untyped-def]
+    steps = 2 * (nodes - 1)  # messages one after another, of a chunk each
+    rows = [[steps / t, steps * size / nodes / t] for size, t in zip(sizes, seconds, strict=True)]
+    ones = torch.ones(len(rows), 1, dtype=torch.float64)  # (a alpha + b beta) / t = 1
+    alpha, beta = (
+        torch.linalg.lstsq(torch.tensor(rows, dtype=torch.float64), ones).solution.flatten().tolist()
+    )
+    return alpha, 1 / beta
+
+
+def _check_link(answer: Answer) -> str:
+    sizes = [4**k for k in range(3, 15, 2)]
+    for nodes in (4, 8):
+        exact = [2 * (nodes - 1) * (ALPHA_S + BETA_S * size / nodes) for size in sizes]
+        _check_pair(_pair(answer(nodes, list(sizes), exact)), nodes)
+        measured = [off * t for off, t in zip(OFF, exact, strict=True)]
+        alpha, bandwidth = _pair(answer(nodes, list(sizes), measured))
+        if not 0.9 < alpha / ALPHA_S < 1.1:
+            raise Wrong(
+                f"from exact times your latency is right; from times that are off by up to 6 % it is "
+                f"{alpha * 1e6:.3g} µs where {ALPHA_S * 1e6:.3g} were: the long times decide it alone. "
+                "Divide each row by its time, so that each counts alike"
+            )
+        if not 0.9 < bandwidth * BETA_S < 1.1:
+            raise Wrong(
+                f"from times that are off by up to 6 % your bandwidth is off by more: {bandwidth:.4g} bytes/s"
+            )
+    return "rings of 4 and 8 nodes, from exact times and from times that are off by up to 6 %"
+
+
+def _pair(got: Any) -> tuple[float, float]:
+    try:
+        alpha, bandwidth = (float(value) for value in got)
+    except (TypeError, ValueError):
+        raise Wrong(
+            f"return two numbers, latency in seconds and bandwidth in bytes/s, and not {got!r:.60}"
+        ) from None
+    return alpha, bandwidth
+
+
+def _check_pair(got: tuple[float, float], nodes: int) -> None:
+    alpha, bandwidth = got[0] / ALPHA_S, got[1] * BETA_S  # 1 where it is right
+    steps = 2 * (nodes - 1)
+    if math.isclose(got[1], BETA_S, rel_tol=0.01):
+        raise Wrong("your second number is seconds a byte, β: the bandwidth is 1/β")
+    if math.isclose(alpha, steps, rel_tol=0.01):
+        raise Wrong(f"your latency is {steps} times too large, and a ring of {nodes} pays {steps} latencies")
+    if math.isclose(alpha, 2, rel_tol=0.01):
+        raise Wrong("your latency is twice too large: the chunks go around the ring twice")
+    for factor, words in (
+        (1 / nodes, f"{nodes} times too small: a message of the ring has a chunk, S / n bytes, and not S"),
+        (0.5, "half of what it is: the chunks go around the ring twice"),
+        (1 / steps, f"{steps} times too small: {steps} messages follow each other"),
+        (nodes / steps, f"the tensor's bytes by its time; {steps} chunks of 1/{nodes} go one after another"),
+    ):
+        if math.isclose(bandwidth, factor, rel_tol=0.01):
+            raise Wrong(f"your bandwidth is {words}")
+    if not (0.99 < alpha < 1.01 and 0.99 < bandwidth < 1.01):
+        told = f"{got[0] * 1e6:.4g} µs and {got[1]:.4g} bytes/s"
+        raise Wrong(f"from exact times of a ring of {nodes} you find {told}; they were made with "
+                    f"{ALPHA_S * 1e6:.4g} µs and {1 / BETA_S:.4g} bytes/s")  # fmt: skip
+
+
+link = Exercise(
+    key="04.link",
+    title="A link, from the times of a ring",
+    difficulty=2,
+    minutes=10,
+    reference=_ring_link,
+    check=_check_link,
+    hints=(
+        "The formula of the ring is linear in α and β. What stands before each of them?",
+        "2(n−1) before α, 2(n−1) S/n before β. The fit of the ping-pong does the rest.",
+        "Each size gives one row [2(n−1) / t, 2(n−1) S/n / t], and the right-hand side is 1 throughout.",
+    ),
+)

@@ -1,0 +1,73 @@
+"""One step from several batches: add up first, exchange once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...node.node import Node
+from ...training.loss import bce_with_logits
+from ...training.model import gradient, make_model, parameters, sgd_step
+from ..drawn import small_batches
+from ..helpers import Answer, no_more_traffic
+from ..machine import Exercise
+from ..mistakes import compare
+from .shared import HIDDEN, met
+
+
+def _accumulated_step(node, model, batches, lr):  # type: ignore[no-untyped-def]
+    total = torch.zeros_like(parameters(model))
+    for x, y in batches:
+        total += gradient(bce_with_logits(model(x), y), model)
+    total /= len(batches)
+    node.all_reduce(total, op="mean")
+    sgd_step(model, total, lr)
+
+
+def _stepped(node: Node, answer: Answer, count: int) -> Tensor:
+    model = make_model(seed=1, hidden=HIDDEN)
+    before = parameters(model).clone()
+    answer(node, model, small_batches(count, seed=node.rank), 0.5)
+    return parameters(model) - before
+
+
+def _moves(model: nn.Module, given: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """-lr times each batch's gradient, (batches, P)."""
+    return -0.5 * torch.stack([gradient(bce_with_logits(model(x), y), model) for x, y in given])
+
+
+def _check_sparing(answer: Answer) -> str:
+    model = make_model(seed=1, hidden=HIDDEN)
+    for nodes, count in ((1, 3), (4, 1), (4, 3)):
+        moves = torch.stack([_moves(model, small_batches(count, seed=rank)) for rank in range(nodes)])
+        right, history = moves.mean((0, 1)), met(_stepped, nodes, answer, count)
+        for rank, moved in enumerate(history.results):
+            likely = [
+                ("the model hasn't moved: is there an lab.sgd_step?", torch.zeros_like(right)),
+                (f"{count} times too far: the mean over the {count} batches was asked", right * count),
+                (f"{nodes} times too far: the mean over the {nodes} ranks was asked", right * nodes),
+                (f"{nodes * count} times too far: sums over batches and ranks, where means were asked",
+                 right * nodes * count),
+                ("it is this rank's own gradient alone: nothing came from the others", moves[rank].mean(0)),
+                ("only the last batch counts: add the gradients up", moves[:, -1].mean(0)),
+                ("it is downhill that was asked, and this is uphill", -right),
+            ]  # fmt: skip
+            compare(moved, right, f"{nodes} nodes, {count} batches: rank {rank}'s way", *likely)
+        no_more_traffic(history, met(_stepped, nodes, _accumulated_step, count),
+                   "add up all batches first, and exchange once")  # fmt: skip
+    return "1 and 4 nodes, 1 and 3 batches: the mean over all, one exchange a step"
+
+
+sparing = Exercise(
+    key="05.sparing",
+    title="One step from several batches",
+    difficulty=2,
+    minutes=10,
+    reference=_accumulated_step,
+    check=_check_sparing,
+    hints=(
+        "Begin with torch.zeros_like(lab.parameters(model)) and add each batch's gradient to it.",
+        "lab.gradient(lab.bce_with_logits(model(x), y), model) is one flat tensor (P,).",
+        "Divide by len(batches), all-reduce with op='mean', then one lab.sgd_step.",
+    ),
+)

@@ -1,0 +1,69 @@
+"""Unequal shards in one exchange: the count travels behind the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...node.node import Node
+from ..helpers import Answer, Wrong, no_more_traffic
+from ..machine import Exercise
+from ..mistakes import compare
+from .shared import met
+
+COUNTS = (320, 40, 20, 20)
+
+
+def _weighted_mean(node, gradient, samples):  # type: ignore[no-untyped-def]
+    sums = torch.cat([samples * gradient, torch.tensor([float(samples)])])  # (P + 1,)
+    node.all_reduce(sums, op="sum")
+    return sums[:-1] / sums[-1]
+
+
+def _uneven(node: Node, answer: Answer, gradients: Sequence[Tensor]) -> Any:
+    return answer(node, gradients[node.rank].clone(), COUNTS[node.rank])
+
+
+def _check_uneven(answer: Answer) -> str:
+    nodes, total = len(COUNTS), sum(COUNTS)
+    drawn = torch.Generator().manual_seed(5)
+    stack = torch.randn(nodes, 1000, generator=drawn)
+    counts = torch.tensor(COUNTS)[:, None]
+    right = (counts * stack).sum(0) / total
+    history = met(_uneven, nodes, answer, list(stack))
+    for rank, got in enumerate(history.results):
+        if isinstance(got, Tensor) and tuple(got.shape) == (1001,):
+            raise Wrong(
+                "your result has 1,001 entries: the last one is the count; it was only to travel along"
+            )
+        likely = [
+            ("the plain mean: a digit of the smallest shard counts as 16 of the largest", stack.mean(0)),
+            ("the sum over ranks: a mean was asked", stack.sum(0)),
+            (f"divide by the {total} samples of all ranks", right * total),
+            (f"you divided by the {nodes} nodes; divide by the {total} samples", right * total / nodes),
+            (f"you divided by this rank's {COUNTS[rank]} samples; divide by those of all",
+             right * total / COUNTS[rank]),
+            ("what you added up isn't weighted: multiply by samples first", stack.sum(0) / total),
+        ]  # fmt: skip
+        compare(got, right, f"rank {rank}'s result", *likely)
+    no_more_traffic(history, met(_uneven, nodes, _weighted_mean, list(stack)),
+               "let the count travel behind the gradient, in one tensor")  # fmt: skip
+    return f"the mean over {total} samples on 4 unequal ranks, in one all-reduce"
+
+
+uneven = Exercise(
+    key="05.uneven",
+    title="Unequal shards in one exchange",
+    difficulty=2,
+    minutes=10,
+    reference=_weighted_mean,
+    check=_check_uneven,
+    hints=(
+        "The mean is a sum over all samples, divided by how many there are. Both are sums over ranks.",
+        "torch.cat([samples * gradient, torch.tensor([float(samples)])]) has both in it.",
+        "After an all-reduce with op='sum', divide all entries but the last by the last.",
+    ),
+)

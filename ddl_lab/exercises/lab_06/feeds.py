@@ -1,0 +1,73 @@
+"""How many workers one server feeds before messages take their share of the step."""
+
+from __future__ import annotations
+
+import math
+
+from ...cluster.model import Cluster
+from ..helpers import Answer, Wrong
+from ..machine import Exercise
+from .shared import CLUSTERS
+
+CASES = ((804_868, 5e-3), (804_868, 0.211), (41_000, 0.05), (8_000_000, 0.01))  # bytes, seconds computing
+
+
+def _most_workers(share, nbytes, compute_s, cluster):  # type: ignore[no-untyped-def]
+    messages_s = share / (1 - share) * compute_s  # then they take `share` of both together
+    beta_s = nbytes / cluster.bandwidth_bytes_per_s
+    return max(0, int((messages_s - 2 * cluster.latency_s) / beta_s - 1))
+
+
+def _check_feeds(answer: Answer) -> str:
+    for cluster in CLUSTERS:
+        for nbytes, compute_s in CASES:
+            for share in (0.5, 0.2):
+                got = answer(share, nbytes, compute_s, cluster)
+                right = _most_workers(share, nbytes, compute_s, cluster)
+                if isinstance(got, bool) or not isinstance(got, int | float):
+                    raise Wrong(f"return one number of workers, and not {got!r:.60}")
+                if got != right:
+                    raise Wrong(_why_feeds(got, right, share, nbytes, compute_s, cluster))
+    return "two clusters, four models, two shares"
+
+
+def _why_feeds(got: float, right: int, share: float, nbytes: int, compute_s: float, cluster: Cluster) -> str:
+    beta_s, alpha_s = nbytes / cluster.bandwidth_bytes_per_s, cluster.latency_s
+    told = (
+        f"{nbytes:,} bytes, {compute_s * 1e3:g} ms computing, {alpha_s * 1e6:g} µs and {beta_s * 1e3:.4g} ms "
+        f"a message, share {share:g}: you say {got:g}, and {right} it is"
+    )
+    allowed_s = share / (1 - share) * compute_s
+    if got < 0:
+        return f"{told}: not even one worker may be 0 workers, but never fewer"
+    if not float(got).is_integer():
+        return f"{told}: workers are whole, so round down"
+    for words, limit in (
+        ("`share` is a share of the whole step, computing and messages, not of the computing alone",
+         (share * compute_s - 2 * alpha_s) / beta_s - 1),
+        ("w + 1 messages go one after another, as no push overlaps its own pull (or did you round up?)",
+         (allowed_s - 2 * alpha_s) / beta_s),
+        ("pulls and pushes go in opposite directions, and the link carries both at once",
+         (allowed_s - 2 * alpha_s) / beta_s / 2),
+        ("a pull and a push: two latencies", (allowed_s - alpha_s) / beta_s - 1),
+        ("all pulls leave at once, so latency is not paid for each worker",
+         allowed_s / (alpha_s + beta_s) - 1),
+    ):  # fmt: skip
+        if got == max(0, math.floor(limit)):
+            return f"{told}: {words}"
+    return told
+
+
+feeds = Exercise(
+    key="06.feeds",
+    title="How many workers one server feeds",
+    difficulty=2,
+    minutes=8,
+    reference=_most_workers,
+    check=_check_feeds,
+    hints=(
+        "In c + 2α + (w + 1) βS everything but c is messages. Which of it may there be?",
+        "Messages m may take share · (c + m), so m = share / (1 − share) · c at most.",
+        "Solve 2α + (w + 1) βS ≤ m for w, and round down with int(…); never below 0.",
+    ),
+)

@@ -1,0 +1,64 @@
+"""Which slice of the parameters is whose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..helpers import Answer, Wrong, call
+from ..machine import Exercise
+
+
+def _slice_of(server, servers, size):  # type: ignore[no-untyped-def]
+    base, rest = divmod(size, servers)
+    start = server * base + min(server, rest)  # so many servers before this one have one more
+    return start, start + base + (server < rest)
+
+
+def _check_slices(answer: Answer) -> str:
+    for size, servers_ in ((12, 4), (10, 4), (201_217, 8), (3, 5), (7, 1), (11, 3)):
+        got = [_pair(call(answer, server, servers_, size)) for server in range(servers_)]
+        right = [_slice_of(server, servers_, size) for server in range(servers_)]
+        if got != right:
+            raise Wrong(_why_slices(got, right, size))
+    return "six sizes over 1 to 8 servers: nothing lost, nothing twice, the order of tensor_split"
+
+
+def _pair(got: Any) -> tuple[int, int]:
+    if not isinstance(got, tuple | list) or len(got) != 2 or not all(type(n) is int for n in got):
+        raise Wrong(f"return two whole numbers, where the slice starts and where it stops, not {got!r:.60}")
+    return got[0], got[1]
+
+
+def _why_slices(got: list[tuple[int, int]], right: list[tuple[int, int]], size: int) -> str:
+    told = f"{size:,} parameters on {len(got)} servers"
+    lengths = [stop - start for start, stop in got]
+    if got == [(start, stop - 1) for start, stop in right]:
+        return f"{told}: your slices stop one early; Python's tensor[start:stop] leaves stop out itself"
+    if min(lengths) < 0 or max(stop for _, stop in got) > size:
+        server = next(s for s, (a, b) in enumerate(got) if b < a or b > size)
+        return f"{told}: server {server} gets {got[server]}, and there are parameters 0 to {size - 1:,} only"
+    if sum(lengths) < size:
+        return f"{told}: {size - sum(lengths)} of them lie on no server, so nobody ever updates them"
+    if sum(lengths) > size:
+        return f"{told}: {sum(lengths) - size} of them lie on two servers"
+    if max(lengths) - min(lengths) > 1:
+        worst = f"your largest slice has {max(lengths):,}, the smallest {min(lengths):,}"
+        return f"{told}: {worst}; they should differ by one at most, as the largest decides the time"
+    server = next(s for s, (mine, theirs) in enumerate(zip(got, right, strict=True)) if mine != theirs)
+    place = f"server {server} gets {got[server]}, tensor_split gives it {right[server]}"
+    return f"{told}: {place}: the larger ones come first"
+
+
+slices = Exercise(
+    key="06.slices",
+    title="Which slice is whose",
+    difficulty=2,
+    minutes=8,
+    reference=_slice_of,
+    check=_check_slices,
+    hints=(
+        "`base, rest = divmod(size, servers)`: every slice has base parameters, rest of them one more.",
+        "The first `rest` servers have base + 1. How many of those stand before this server?",
+        "start = server * base + min(server, rest)",
+    ),
+)

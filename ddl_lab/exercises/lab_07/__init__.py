@@ -1,0 +1,10 @@
+"""Lab 07, asynchronous and stale: from counting versions to a server of the first k."""
+
+from .versions import versions
+from .gate import gate
+from .limit import limit
+from .aware import aware
+from .winner import winner
+from .first import first
+
+__all__ = ["versions", "gate", "limit", "aware", "winner", "first"]
