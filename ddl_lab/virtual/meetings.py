@@ -6,12 +6,16 @@ A copy is made when its node goes on: the node reads it next, and no slice has t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from ..node.port import Collective, reduce_in_rank_order
+from ..cluster.collectives import Work
+from ..cluster.model import Cluster
+from ..errors import mismatch_error
+from ..node.port import Collective, Group, reduce_in_rank_order
+from .network import WAKE, Events
 
 Copy = tuple[Tensor, Tensor]  # to, from
 
@@ -65,6 +69,41 @@ class Meeting:
         if rank in self._copies:
             target, source = self._copies.pop(rank)
             target.copy_(source)
+
+
+class Meetings:
+    """All collectives that some have entered and not all; ``resume(rank)`` lets a member go on at its end."""
+
+    def __init__(self, cluster: Cluster, events: Events, resume: Callable[[int], None]) -> None:
+        self._cluster, self._events, self._resume = cluster, events, resume
+        self._open: dict[tuple[int, int], Meeting] = {}  # by group and its count of collectives
+
+    def enter(self, rank: int, now: float, group: Group, work: Collective) -> Meeting:
+        """Enter a collective at virtual time ``now``; who comes last does the arithmetic for all."""
+        place = (group.key, group.calls)
+        meeting = self._open.get(place)
+        if meeting is None:
+            meeting = self._open[place] = Meeting(group.ranks, rank, group.calls + 1)
+        if meeting.enter(rank, work, now):
+            del self._open[place]
+            if meeting.agreed():
+                self._carry_out(meeting, work)
+            else:
+                self._events.fail(meeting.latest, rank, mismatch_error(meeting.calls(), nth=meeting.nth))
+        return meeting
+
+    def _carry_out(self, meeting: Meeting, work: Collective) -> None:
+        meeting.carry_out()
+        size = work.own.element_size()
+        cost = Work(work.name, tuple(count * size for count in work.chunks), work.src)
+        meeting.algorithm, seconds = self._cluster.priced(cost, meeting.ranks)
+        meeting.ends = meeting.latest + seconds
+        for rank in meeting.ranks:
+            self._events.at(meeting.ends, WAKE, rank, self._resume, rank)
+
+    def clear(self) -> None:
+        """Let go of all meetings."""
+        self._open.clear()
 
 
 # What each rank has to copy, in order of the group. The sources are nobody's tensors: nodes that have gone

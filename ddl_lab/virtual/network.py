@@ -17,12 +17,12 @@ import heapq
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 
 from ..cluster.model import Cluster
-from ..errors import StoppedRun
+from ..errors import LabError, StoppedRun
 from ..node.port import Ticket, misfit
 
 # What comes first at one instant: a node that looks (poll) sees all that arrives then; ends are last.
@@ -47,6 +47,10 @@ class Events:
         """Call ``action(subject)`` at ``time_s``."""
         self._entered += 1
         heapq.heappush(self._heap, (time_s, kind, rank, self._entered, action, subject))
+
+    def fail(self, time_s: float, rank: int, error: LabError) -> None:
+        """Raise ``error`` at ``time_s``: of several, ``run`` then raises the first in virtual time."""
+        self.at(time_s, END, rank, _raise, error)
 
     def count(self) -> bool:
         """Count what needs no event, a compute span; whether the limit is passed."""
@@ -79,6 +83,10 @@ class Events:
     def clear(self) -> None:
         """Nothing is to happen any more."""
         self._heap.clear()
+
+
+def _raise(error: LabError) -> NoReturn:
+    raise error
 
 
 class Message:

@@ -1,19 +1,17 @@
-"""What the hub of a simulation supplies to one node: a clock of its own, and the virtual network."""
+"""What a simulation supplies to one node: a clock of its own, and the virtual network."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ..node.context import NodeContext
+from ..cluster.model import Cluster
 from ..node.port import Collective, Group, Ticket
-from .network import POLL
-
-if TYPE_CHECKING:
-    from .hub import Hub
+from .meetings import Meetings
+from .network import POLL, Events, Network
+from .turns import Turns
 
 POLL_S = 1e-6  # what a look at an unfinished message costs, so that a loop of looks ends
 
@@ -23,37 +21,44 @@ class VirtualPort:
 
     device = torch.device("cpu")
 
-    def __init__(self, rank: int, hub: Hub) -> None:
+    def __init__(
+        self,
+        rank: int,
+        cluster: Cluster,
+        events: Events,
+        network: Network,
+        meetings: Meetings,
+        turns: Turns,
+    ) -> None:
         self.rank, self.algorithm = rank, ""
-        self.chooses = hub.cluster.algorithm == "auto"
-        self._computed = 0  # compute spans so far
-        self._fails_s = hub.cluster.fails.get(rank, math.inf)
+        self.chooses = cluster.algorithm == "auto"
         self.time = 0.0  # this node's clock: where the hub's is, or ahead of it
-        self.greenlet: Any = None
-        self.context = NodeContext(rank)
-        self._hub = hub
+        self._computed = 0  # compute spans so far
+        self._fails_s = cluster.fails.get(rank, math.inf)
+        self._cluster, self._events, self._turns = cluster, events, turns
+        self._network, self._meetings = network, meetings
 
     def now(self) -> float:
         return self.time
 
     def computed(self, started: float, unit: str, amount: float) -> float:
         self._computed += 1
-        self.time = started + self._hub.cluster.span_s(self.rank, unit, amount, self._computed)
-        if self.time > self._fails_s or self._hub.events.count():  # it gets no further: the hub says why
+        self.time = started + self._cluster.span_s(self.rank, unit, amount, self._computed)
+        if self.time > self._fails_s or self._events.count():  # it gets no further: the hub says why
             self.time = min(self.time, self._fails_s)
-            self._hub.switch()
+            self._turns.give_way()
         return self.time
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
         payload = tensor.clone() if snapshot else tensor
-        self._hub.network.send(self.rank, dst, (group.key, tag), payload, ticket)
+        self._network.send(self.rank, dst, (group.key, tag), payload, ticket)
 
     def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
-        self._hub.network.receive(self.rank, (group.key, tag), tensor, ticket)
+        self._network.receive(self.rank, (group.key, tag), tensor, ticket)
 
     def wait(self, ticket: Ticket) -> None:
         if not ticket.done:
-            self._hub.block(self, ticket)
+            self._turns.block(self.rank, self.time, ticket)
         if ticket.ended > self.time:
             self.time = ticket.ended
         if ticket.refused is not None:
@@ -61,8 +66,8 @@ class VirtualPort:
 
     def poll(self, ticket: Ticket) -> bool:
         if not ticket.done:
-            self._hub.events.at(self.time, POLL, self.rank, self._hub.resume, self)
-            self._hub.switch()  # all happens until this node's time
+            self._events.at(self.time, POLL, self.rank, self._turns.resume, self.rank)
+            self._turns.give_way()  # all happens until this node's time
         if not ticket.done:
             self.time += POLL_S
         elif ticket.refused is not None:
@@ -70,8 +75,8 @@ class VirtualPort:
         return ticket.done
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
-        meeting = self._hub.meet(self, group, work)
-        self._hub.block(self, meeting)
+        meeting = self._meetings.enter(self.rank, self.time, group, work)
+        self._turns.block(self.rank, self.time, meeting)
         meeting.take(self.rank)
         self.time, self.algorithm = meeting.ends, meeting.algorithm
         return meeting.latest, meeting.ends

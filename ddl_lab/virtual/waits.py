@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import LabError, Wait, deadlock_error, hopeless, mismatch_error
 from ..node.port import Ticket
 from .meetings import Meeting
+from .network import END, Events
 
 
 class Waits:
-    """What every blocked node waits for, and who has returned."""
+    """What every blocked node waits for, and who has returned; ``is_coming(rank)``: a message to it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: Events, is_coming: Callable[[int], bool]) -> None:
         self.returned: set[int] = set()
         self.on: dict[int, Ticket | Meeting] = {}  # by rank
+        self._since: dict[int, float] = {}  # by rank, in virtual seconds
+        self._events, self._is_coming = events, is_coming
+
+    def begin(self, rank: int, since: float, on: Ticket | Meeting) -> None:
+        """``rank`` waits for ``on`` from now on, which is ``since`` on its clock."""
+        self.on[rank], self._since[rank] = on, since
+        if self.returned:
+            self.doubt(rank)
+
+    def end(self, rank: int) -> None:
+        """``rank`` goes on."""
+        del self.on[rank]
+
+    def doubt(self, rank: int) -> None:
+        """Look at the wait of ``rank`` once all is in that comes at its time."""
+        if self.suspect(rank):
+            at = max(self._events.now, self._since[rank])
+            self._events.at(at, END, rank, self._check, rank)
+
+    def _check(self, rank: int) -> None:
+        ahead = self._since[rank] > self._events.now  # it went on; the wait it is in has its own check
+        if not ahead and not self._is_coming(rank) and self.vain(rank):
+            raise self.deadlock()
 
     def suspect(self, rank: int) -> bool:
         """Whether the wait of ``rank`` may be vain: a quick look, wrong only where it says yes."""

@@ -104,6 +104,12 @@ def test_imports_inside_a_room_point_downward_only(room):
     assert upward == []
 
 
+def test_the_virtual_engine_has_no_circle_for_a_type_checker_either():
+    files = modules(PACKAGE)
+    virtual = [name for name in files if name.startswith("virtual.")]
+    assert virtual and not any("TYPE_CHECKING" in files[name].read_text() for name in virtual)
+
+
 def test_no_room_stands_on_two_floors():
     rooms = [room for rooms in FLOORS.values() for room in rooms]
     assert len(rooms) == len(set(rooms))
