@@ -52,11 +52,16 @@ class Endpoint(Mailbox):
         if len(group.ranks) == 1:
             _alone(work)
             return (now := self.now()), now
+        self.enters()
+        self._last_came = None
         last = self._move(group, work)
         if self.pacer:
+            assert self._last_came is not None  # every collective meets
+            moved = last + self.now() - self._last_came
             size = work.own.element_size()
             cost = Work(work.name, tuple(c * size for c in work.chunks), work.src)
             self.algorithm, end = self.pacer.collective_end(last, cost, group.ranks)
+            end = max(end, moved)
             while (left := end - self.now()) > 0:
                 nap(left)
             self.pacer.reached(end)

@@ -52,6 +52,7 @@ class Mailbox(Meeter):
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
         if tensor.dtype not in DTYPE_CODE:
             raise ValueError(f"send takes numbers and booleans; {tensor.dtype} does not travel.")
+        self.enters()
         self._sent += 1
         key = (group.key, tag)
         self._sent_to[dst, key] += 1
@@ -61,22 +62,27 @@ class Mailbox(Meeter):
         head = self.pacer.departure(self._due_now(), dst, message.size) if self.pacer else 0.0
         offset, size, inline = self._lay_ready(message)
         code, total = DTYPE_CODE[tensor.dtype], tensor.numel()
+        now, number = self.now(), self._sent
         offer = Record(
-            OFFER, code, self.rank, group.key, self._sent, 0, tag, offset, size, head, 0.0, total, inline
+            OFFER, code, self.rank, group.key, number, 0, tag, offset, size, head, now, total, inline
         )  # fmt: skip
         self._post(dst, offer)
         if snapshot and message.loaded < message.size:
             message.data = tensor.clone()
         if dst in self._awaited:
             self._over_if_wanted(message)
+        if self.pacer:
+            self.pacer.reached(self._due_now())  # the bytes that were copied took real time
 
     def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
+        self.enters()
         key = (group.key, tag)
         self._posted[key].append((ticket, tensor))
         self._newest = (ticket, key, tensor)
         self._match(key)
 
     def wait(self, ticket: Ticket) -> None:
+        self.enters()
         if not ticket.done:
             self._want(ticket)
         any_of = len(ticket.needs) > 1
@@ -85,6 +91,7 @@ class Mailbox(Meeter):
             self.pacer.reached(ticket.ended)
 
     def poll(self, ticket: Ticket) -> bool:
+        self.enters()
         self._handle_all()
         return ticket.done
 
@@ -175,7 +182,7 @@ class Mailbox(Meeter):
             if message.fetched < size:
                 self._ask(offer)
         if message.fetched >= size:
-            ticket.moved = ticket.ended = max(message.arrives, self._due_now())
+            ticket.moved = ticket.ended = self._taken(message)
             ticket.done = True
             del self._incoming[offer.sender, offer.number]
             if message.place == self._asked and size <= INLINE:
@@ -197,9 +204,21 @@ class Mailbox(Meeter):
         else:
             self._arrived(message)
 
+    def enters(self) -> None:
+        """A call of the node begins."""
+        if self.pacer:
+            self.pacer.enters(self.now())
+
+    def _taken(self, message: Incoming) -> float:
+        """When a message whose bytes are here now was taken; paced: was due to be."""
+        now, offer = self.now(), message.offer
+        if not self.pacer:
+            return now
+        return self.pacer.taken(message.arrives, offer.time_a, offer.time_b, offer.sender, now)
+
     def _due_now(self) -> float:
-        """Now; paced: when this rank was due to be here, if it is only a little late."""
-        return self.pacer.due(self.now()) if self.pacer else self.now()
+        """Now; paced: when this rank was due to be here, in a call of the node."""
+        return self.pacer.worked(self.now()) if self.pacer else self.now()
 
     def _next_due(self) -> float | None:
         return self._due[0][0] if self._due else None

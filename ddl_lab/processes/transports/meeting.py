@@ -87,10 +87,13 @@ class Meeter(Listener):
         self._meetings: dict[int, int] = defaultdict(int)  # by group: meetings so far
         self._entered: dict[tuple[int, int], dict[int, Record]] = defaultdict(dict)
         self._released: dict[tuple[int, int], Record] = {}
+        self._last_came: float | None = (
+            None  # when the last rank really was in the collective's first meeting
+        )
         self._handlers |= {ENTER: self._on_enter, RELEASE: self._on_release}
 
     def meet(self, group: Group, call: str) -> float:
-        """Wait until all of the group are here with an equal ``call``; returns when the last one came.
+        """Wait until all of the group are here with an equal ``call``; returns when the last one was due to.
 
         With a core for each rank every one tells all others. With fewer the group's first rank collects and
         releases: 2(n-1) wake-ups instead of n(n-1).
@@ -98,7 +101,8 @@ class Meeter(Listener):
         number = self._meetings[group.key]
         self._meetings[group.key] = number + 1
         check = zlib.crc32(call.encode())
-        mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=self._due_now())
+        due, now = self._due_now(), self.now()
+        mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=due, time_b=now)
         place = (group.key, number)
         self._slot.entered(call, place, group.calls + 1)
         leader = group.ranks[0]
@@ -106,18 +110,26 @@ class Meeter(Listener):
             for rank in group.ranks:
                 if rank != self.rank:
                     self._post(rank, mine)
-            return self._gather(place, mine, group, call)
+            return self._met(self._gather(place, mine, group, call))
         if self.rank != leader:
             self._post(leader, mine)
             others = tuple(r for r in group.ranks if r != self.rank)
             self._until(lambda: place in self._released, call, lambda: others)
-            return self._released.pop(place).time_a
+            return self._met(self._released.pop(place))
         last = self._gather(place, mine, group, call)
         for rank in group.ranks[1:]:
-            self._post(rank, Record(RELEASE, 0, leader, group.key, number, time_a=last))
-        return last
+            self._post(
+                rank, Record(RELEASE, 0, leader, group.key, number, time_a=last.time_a, time_b=last.time_b)
+            )
+        return self._met(last)
 
-    def _gather(self, place: tuple[int, int], mine: Record, group: Group, call: str) -> float:
+    def _met(self, last: Record) -> float:
+        """Keep when the last rank really came; returns when it was due to."""
+        if self._last_came is None:
+            self._last_came = last.time_b
+        return last.time_a
+
+    def _gather(self, place: tuple[int, int], mine: Record, group: Group, call: str) -> Record:
         entered = self._entered[place]
         expected = len(group.ranks) - 1
         self._until(
@@ -128,7 +140,8 @@ class Meeter(Listener):
         del self._entered[place]
         if any(record.check != mine.check for record in entered.values()):
             raise mismatch_error(self._calls(group.ranks, call, place), nth=group.calls + 1)
-        return max(mine.time_a, *(record.time_a for record in entered.values()))
+        came = [mine, *entered.values()]
+        return mine._replace(time_a=max(r.time_a for r in came), time_b=max(r.time_b for r in came))
 
     def _calls(self, ranks: Sequence[int], call: str, place: tuple[int, int]) -> dict[int, str]:
         """What each of ``ranks`` calls in the collective that they disagree on."""

@@ -2,7 +2,9 @@
 
 A compute span is filled up by sleeping; a message is held back until the cluster's links would have
 delivered it; a collective ends when its algorithm would have ended. So eight "accelerators" behave
-truly on two cores, as long as the real work is done in less time than the cluster would need.
+truly on two cores, as long as the real work is done in less time than the cluster would need. Where a
+node's call really takes longer than its price, the real time counts: pacing forgives oversleeping, and code
+between spans, which is free, but hides nothing of what the exchange costs on this machine.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ class Pacer:
         self._rank = rank
         self._out_free = self._in_free = 0.0
         self._reached = 0.0  # when this rank's last span was due to end
+        self._began = self._due_then = 0.0  # the node's call that is on: when it began, and was due to
         self._spans = 0  # compute spans so far
 
     def due(self, now: float) -> float:
@@ -37,6 +40,14 @@ class Pacer:
         not add up. A rank that is later than ``_LATE_S`` does not catch up.
         """
         return max(self._reached, now - _LATE_S)
+
+    def enters(self, now: float) -> None:
+        """A call of the node begins. Until the next one its real time counts: see ``worked``."""
+        self._began, self._due_then = now, self.due(now)
+
+    def worked(self, now: float) -> float:
+        """When this rank was due to be where it is ``now``, inside a call: as late as it came, no later."""
+        return self._due_then + now - self._began
 
     def reached(self, when: float) -> None:
         """A span of this rank was due to end at ``when``."""
@@ -62,6 +73,16 @@ class Pacer:
     def link_began(self, arrives: float, src: int, nbytes: int) -> float:
         """When the incoming link began to carry a message that has arrived."""
         return arrives - nbytes / self.cluster.link(self._rank, src)[1]
+
+    def taken(self, arrives: float, head: float, sent: float, src: int, now: float) -> float:
+        """When a message was due to be taken that ``arrives`` by its link and is really here ``now``.
+
+        ``head``: as ``departure`` gave it; ``sent``: when its bytes really left. What it took since sender,
+        link and receiver were ready for it counts as if it had gone on beside the link.
+        """
+        moving_s = now - max(arrives, sent, self._began)
+        start = max(head - self.cluster.link(self._rank, src)[0], self._due_then)
+        return max(arrives, start + moving_s, now - _LATE_S)
 
     def collective_end(self, last_entry: float, work: Work, ranks: tuple[int, ...]) -> tuple[str, float]:
         """The algorithm of a collective, and when it should end."""

@@ -80,6 +80,7 @@ class NcclStaged(Staged):
         self._networks: dict[tuple[int, ...], Any] = {}
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        self.endpoint.enters()
         last = self.endpoint.meet(group, work.call)
         if work.name != "barrier":
             move(self._network(group.ranks), group.me, work)

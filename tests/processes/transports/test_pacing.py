@@ -10,6 +10,10 @@ from faulty import Loading
 from waiting import wait_until
 
 import ddl_lab as lab
+from ddl_lab.node.port import Collective, Group
+from ddl_lab.processes.transports import endpoint
+from ddl_lab.processes.transports.endpoint import Endpoint
+from ddl_lab.processes.transports.pacing import Pacer
 
 EIGHT = lab.Cluster(latency_s=1e-3, bandwidth_bytes_per_s=1e8)
 
@@ -86,6 +90,94 @@ def test_waiting_for_a_paced_message_is_no_deadlock():
         return node.now()
 
     assert min(lab.run(worker, 2, cluster=slow, progress=False).results) >= 0.8
+
+
+FREE = lab.Cluster(latency_s=0.0, bandwidth_bytes_per_s=1e15)
+
+
+def reducing(node, tensor):
+    node.all_reduce(tensor)
+
+
+def crossing(node, tensor):
+    sending = node.isend(tensor, 1 - node.rank)
+    node.recv(torch.empty_like(tensor), 1 - node.rank)
+    sending.wait()
+
+
+@pytest.mark.parametrize("transport", ["shm", "gloo"])
+@pytest.mark.parametrize("exchange", [reducing, crossing])
+def test_what_an_exchange_really_takes_is_not_forgiven(exchange, transport):
+    """Whoever comes last into an exchange waits for nobody: what it takes there is the exchange's own."""
+
+    def worker(node):
+        took, tensor = [], torch.ones(400_000)
+        for _ in range(40):
+            with node.compute(seconds=0.02):
+                pass
+            began = node.now()
+            exchange(node, tensor)
+            took.append(node.now() - began)
+        return took
+
+    history = lab.run(worker, 2, cluster=FREE, transport=transport, progress=False)
+    least = [min(pair) for pair in zip(*history.results, strict=True)]
+    assert history.elapsed_s > 40 * 0.02 + 0.7 * sum(least)
+
+
+class Clocked(Endpoint):
+    """An endpoint on a clock of its own; each of its collectives takes 5 ms."""
+
+    def __init__(self, cluster):
+        super().__init__(0, 2, inbox=None, slot=None, board=None)
+        self.time_s = 0.0
+        self.pace(cluster)
+
+    def now(self):
+        return self.time_s
+
+    def _move(self, group, work):
+        self._last_came, due = self.time_s, self._due_now()
+        self.time_s += 0.005
+        return due
+
+
+@pytest.mark.parametrize(("latency_s", "step_s"), [(0.0, 0.025), (0.002, 0.025), (0.004, 0.028)])
+def test_a_step_is_its_computing_and_the_longer_of_exchange_and_price(latency_s, step_s, monkeypatch):
+    """A ring of two pays two latencies. Every sleep is 1 ms too long, and that does not add up."""
+    here = Clocked(lab.Cluster(latency_s=latency_s, bandwidth_bytes_per_s=1e15))
+    monkeypatch.setattr(
+        endpoint, "nap", lambda seconds: setattr(here, "time_s", here.time_s + seconds + 1e-3)
+    )
+    one = torch.ones(1)
+    for _ in range(20):
+        here.computed(here.now(), "seconds", 0.02)
+        here.collective(Group((0, 1), 0), Collective("all_reduce", "sum", 0, one, one, (1, 0), "it"))
+    assert 20 * step_s <= here.time_s < 20 * step_s + 3e-3
+
+
+def pacer_that_came_late():
+    pacer = Pacer(FREE, 0)
+    pacer.reached(1.0)
+    pacer.enters(1.003)  # it slept 3 ms too long
+    return pacer
+
+
+def test_oversleeping_before_a_call_is_forgiven_and_the_call_itself_is_not():
+    pacer = pacer_that_came_late()
+    assert pacer.worked(1.003) == pytest.approx(1.0)
+    assert pacer.worked(1.008) == pytest.approx(1.005)
+    pacer.enters(1.05)
+    assert pacer.worked(1.05) == pytest.approx(1.04), "who is later than 10 ms does not catch up"
+
+
+def test_a_message_takes_its_links_time_or_its_own_whichever_is_longer():
+    pacer = pacer_that_came_late()
+    free = {"head": 0.9, "sent": 0.9, "src": 1}
+    assert pacer.taken(0.9, **free, now=1.005) == pytest.approx(1.002), "2 ms of fetching"
+    assert pacer.taken(1.02, **free, now=1.022) == pytest.approx(1.02), "beside the link's 20 ms"
+    late = {"head": 1.01, "sent": 1.014, "src": 1}  # its sender slept 4 ms too long
+    assert pacer.taken(1.01, **late, now=1.015) == pytest.approx(1.011), "1 ms of fetching"
 
 
 def test_clusters_of_another_size_and_no_clusters_are_refused():
