@@ -3,25 +3,28 @@ PYTHON ?= python3
 # an index of torch wheels to use besides the usual one: README.md says when
 TORCH_INDEX ?=
 LAB_FLAGS ?=
+# the learner's own copies of the labs: `make clean` spares them
+MINE ?= my_labs
 
 VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
-.PHONY: help setup lab labs test bench lint map lines classroom-env clean
+.PHONY: help setup lab labs gate test bench lint map lines classroom-env clean
 
 help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
-	@echo "make lab     open the course in JupyterLab"
+	@echo "make lab     open your own copies of the labs (in $(MINE)) in JupyterLab"
 	@echo "make test    check everything: ruff, mypy, tests, labs"
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
+	@echo "make gate    run all labs as a reader who predicts nothing, and see that none tells an answer"
 	@echo "make bench   measure, and print a table"
 	@echo "make map     write docs/package.md anew, from what each file says of itself"
 	@echo "make lines   print how long the core of the package is, and the rest"
 	@echo "make classroom-env   make .venv-classroom: JupyterHub and nbgrader, see docs/classroom.md"
-	@echo "make clean   remove .venv and all that was generated"
+	@echo "make clean   remove .venv and all that was generated, but not $(MINE)"
 
 setup: $(READY)
 
@@ -36,10 +39,14 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 lab: setup
-	$(RUN) -m jupyterlab --notebook-dir=labs --LabApp.default_url=/lab/tree/00_start_here.ipynb $(LAB_FLAGS)
+	$(RUN) -m ddl_lab.learner.copies labs $(MINE)
+	$(RUN) -m jupyterlab --notebook-dir=$(MINE) --LabApp.default_url=/lab/tree/00_start_here.ipynb $(LAB_FLAGS)
 
 labs: setup
 	$(RUN) tools/make_labs.py
+
+gate: setup
+	DDL_LAB_GATE=all $(RUN) -m pytest -q tests/labs/test_gate.py
 
 test: lint
 	$(RUN) -m pytest
@@ -64,5 +71,5 @@ classroom-env:
 
 clean:
 	rm -rf $(VENV) .venv-classroom .venv-classroom.lock build dist downloads test-artefacts .mypy_cache .pytest_cache .ruff_cache *.egg-info
-	find . -name __pycache__ -prune -exec rm -rf {} +
-	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
+	find . -path ./$(MINE) -prune -o -name __pycache__ -prune -exec rm -rf {} +
+	find . -path ./$(MINE) -prune -o -name .ipynb_checkpoints -prune -exec rm -rf {} +

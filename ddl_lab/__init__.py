@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .exercises.standing import progress
     from .forecast.prediction import predict
     from .history.history import History
+    from .learner.copies import fresh
     from .learner.near import within
     from .learner.predictions import ask
     from .node.node import Node
@@ -36,6 +37,7 @@ _ROOMS = {
     "training.loss": ("bce_with_logits",),
     "training.model": ("accuracy", "gradient", "make_model", "parameters", "sgd_step"),
     "node.node": ("Node",),
+    "learner.copies": ("fresh",),
     "learner.near": ("within",),
     "learner.predictions": ("ask",),
     "processes.run": ("Run", "run", "start"),

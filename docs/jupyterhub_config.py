@@ -47,20 +47,19 @@ class LearnersServer(LocalProcessSpawner):
 
 
 HAND_OUT = """
-mkdir -p "$1/labs" && cd "$0" || exit 1
-for file in labs/*.ipynb README.md; do
-    test -e "$1/$file" || test -L "$1/$file" || cp "$file" "$1/$file" || exit 1
-done
+mkdir -p "$1" && cd "$0" || exit 1
+test -e "$1/README.md" || test -L "$1/README.md" || cp README.md "$1/README.md" || exit 1
+exec "$2" -I -m ddl_lab.learner.copies labs "$1/labs"
 """
 
 
 def hand_out_labs(spawner):
-    """Before a server starts: labs that the learner lacks are copied, with README.md; none is overwritten."""
+    """Before a server starts: labs are copied, with README.md; what the learner changed stays."""
     learner = pwd.getpwnam(spawner.user.name)
     folder = Path(learner.pw_dir) / "ddl_course"
     # as the learner, so that a link in a home directory leads root nowhere
     done = subprocess.run(
-        ["/bin/sh", "-c", HAND_OUT, COURSE, folder],
+        ["/bin/sh", "-c", HAND_OUT, COURSE, folder, ENVIRONMENT / "bin/python"],
         user=learner.pw_uid, group=learner.pw_gid, extra_groups=[], umask=0o077, cwd="/",
     )  # fmt: skip
     if done.returncode:  # a full disk, say: the server starts all the same, so that it can be cleared
