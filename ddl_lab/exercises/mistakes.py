@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .helpers import Answer, Wrong, call, close, same_shape
+from .values import number
 
 NEAR = 1e-4  # relative: float32 in another order is closer, a wrong formula is farther
 
@@ -18,9 +19,18 @@ def near(got: Any, expected: torch.Tensor) -> bool:
     return alike and bool((got - expected).norm() <= NEAR * expected.norm())
 
 
-def is_number(got: Any, number: float) -> bool:
-    """Whether ``got`` is this number, to 1e-9 of it."""
-    return isinstance(got, int | float) and math.isclose(got, number, rel_tol=1e-9)
+def check_number(got: Any, right: float, what: str, *likely: tuple[str, float], rtol: float = 1e-6) -> None:
+    """Pass where ``got`` is the number ``right``, to ``rtol`` of it; else raise ``Wrong``.
+
+    ``likely``: pairs of a sentence and the number of a learner who makes that mistake (see ``compare``).
+    """
+    value = number(got, what)
+    if math.isclose(value, right, rel_tol=rtol, abs_tol=1e-12):
+        return
+    for words, wrong in likely:
+        if math.isclose(value, wrong, rel_tol=rtol, abs_tol=1e-12):
+            raise Wrong(f"{what} is {value:.4g}, and {right:.4g} was asked: {words}")
+    close(value, right, what, rtol=rtol, atol=1e-12)
 
 
 def compare(got: Any, expected: torch.Tensor, what: str, *likely: tuple[str, torch.Tensor]) -> None:
@@ -56,12 +66,16 @@ def returned(value: Any, *names: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def tensor_of_one(value: Any, what: str) -> torch.Tensor:
+    """``value``, a tensor of one element, as a 0-d double; ``Wrong`` for a number of another kind."""
+    got = one_number(value, what)
+    if not isinstance(value, torch.Tensor):
+        raise Wrong(
+            f"{what} is a {type(value).__name__}: a tensor of no dimension was asked, not its .item()"
+        )
+    return got
+
+
 def one_number(value: Any, what: str) -> torch.Tensor:
-    """``value``, a number or a tensor of one element, as a 0-d double."""
-    if value is None:
-        raise Wrong(f"{what} is None: is there a `return` in your function?")
-    if isinstance(value, torch.Tensor) and value.numel() != 1:
-        raise Wrong(f"{what} has shape {tuple(value.shape)}: one number was asked")
-    if not isinstance(value, int | float | torch.Tensor):
-        raise Wrong(f"{what} is a {type(value).__name__}: a number was asked")
-    return torch.as_tensor(value, dtype=torch.float64).detach().reshape(())
+    """``value``, one number of any kind, as a 0-d double."""
+    return torch.tensor(number(value, what), dtype=torch.float64)

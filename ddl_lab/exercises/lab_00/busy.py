@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from ...history.history import History
 from ...node.node import Node
 from ...virtual.simulation import simulate
-from ..helpers import Answer, Wrong, close
+from ..helpers import Answer, Wrong
 from ..machine import Exercise
+from ..mistakes import compare
+from ..values import items, number
 
 
 def _busy(history: History) -> list[float]:
@@ -21,46 +23,53 @@ def _busy(history: History) -> list[float]:
 
 
 def _uneven(node: Node) -> None:
-    """Rank 0 doesn't compute, every other one more than the last, and all wait for all."""
-    for _ in range(2):
+    """Rank 0 doesn't compute; all wait for all twice, and end at different times."""
+    for share in (100, 50, 20):
         if node.rank:
-            with node.compute(samples=100 * node.rank):
+            with node.compute(samples=share * node.rank):
                 pass
-        node.barrier()
+        if share > 20:
+            node.barrier()
 
 
 def _check_busy(answer: Answer) -> str:
     history = simulate(_uneven, 4)
-    right, got = _busy(history), answer(history)
-    if isinstance(got, torch.Tensor) or hasattr(got, "tolist"):
-        got = got.tolist()
-    if isinstance(got, dict) or not isinstance(got, Sequence):
-        raise Wrong(f"a list with a number for each rank was asked; you return a {type(got).__name__}")
+    got, ours = items(answer(history), "your list"), torch.tensor(_busy(history)).double()
     if len(got) == 3:
         raise Wrong("your list has 3 numbers for 4 ranks: rank 0 computed nothing, and its share is 0")
     if len(got) != 4:
         raise Wrong(f"your list has {len(got)} numbers: there are 4 ranks")
-    mine, ours = (torch.tensor([float(x) for x in values]) for values in (got, right))
-    _name_the_share(mine, ours, history)
-    close(mine, ours, "the list")
-    return "four nodes of unequal work, one of which computes nothing"
+    mine = torch.tensor([number(share, f"rank {rank}'s share") for rank, share in enumerate(got)]).double()
+    compare(mine, ours, "the list", *_known(ours, history))
+    return "four nodes of unequal work, one of which computes nothing, and which end at different times"
 
 
-def _name_the_share(mine: torch.Tensor, ours: torch.Tensor, history: History) -> None:
-    spans = history.spans
-    everything = ((spans["end_s"] - spans["start_s"]).groupby(spans["rank"]).sum()).tolist()
-    known = {
-        "these are seconds: divide by the run's, `history.elapsed_s`": ours * history.elapsed_s,
-        "these are percent, 100 times too large: a share lies between 0 and 1": ours * 100,
-        "these are shares of all computing, which add up to 1: divide by `history.elapsed_s`": ours
-        / ours.sum(),
-        "you counted every span, waiting too: only those whose kind is 'compute'": torch.tensor(everything)
-        / history.elapsed_s,
-        "these are the shares of one span of two: sum over a rank's spans": ours / 2,
-    }
-    for mistake, wrong in known.items():
-        if torch.allclose(mine, wrong.float(), rtol=1e-4):
-            raise Wrong(mistake)
+def _known(ours: torch.Tensor, history: History) -> list[tuple[str, torch.Tensor]]:
+    """Words for likely mistakes, and the list that each makes."""
+    elapsed_s, spans = history.elapsed_s, history.spans
+    took_s = spans["end_s"] - spans["start_s"]
+    computed = spans["kind"] == "compute"
+
+    def by_rank(seconds: Any, how: str = "sum") -> torch.Tensor:
+        found = getattr(seconds.groupby(spans["rank"]), how)().reindex(range(history.nodes), fill_value=0.0)
+        return torch.tensor(found.tolist()).double()
+
+    every = by_rank(took_s)
+    return [
+        ("these are seconds: divide by the run's, `history.elapsed_s`", ours * elapsed_s),
+        ("these are percent, 100 times too large: a share lies between 0 and 1", ours * 100),
+        ("these are shares of all computing, which add up to 1: divide by `history.elapsed_s`",
+         ours / ours.sum()),
+        ("you counted every span, waiting too: only those whose kind is 'compute'", every / elapsed_s),
+        ("these are shares of one span of several: sum over a rank's spans",
+         by_rank(took_s[computed], "mean") / elapsed_s),
+        ("these are shares of one span of several: sum over a rank's spans",
+         by_rank(took_s[computed], "last") / elapsed_s),
+        ("you divide by the time that each rank itself was at it: the run's is `history.elapsed_s`, for a "
+         "rank that is done early too", ours * elapsed_s / every),
+        ("one minus what the rank waited: a rank that is done early doesn't compute any more, so sum up what "
+         "it computed", 1 - by_rank(took_s[~computed]) / elapsed_s),
+    ]  # fmt: skip
 
 
 busy = Exercise(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
 
 import torch
 
@@ -12,6 +12,7 @@ from ...node.node import Node
 from ...virtual.simulation import simulate
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
+from ..values import number
 
 
 def _fastest(worker: Answer, latency_s: float, counts: Sequence[int]) -> int:
@@ -33,32 +34,47 @@ def _halving(node: Node) -> None:
 
 
 def _check_fastest(answer: Answer) -> str:
-    cases = ((1e-6, (4, 8, 32)), (1e-3, (4, 8, 32)), (0.1, (8, 4, 16)))
+    cases = ((1e-3, (16, 4, 2, 32)), (1e-6, (8, 2, 128, 16)), (0.1, (8, 4, 16)))
     for latency_s, counts in cases:
         right, got = _fastest(_halving, latency_s, counts), answer(_halving, latency_s, list(counts))
-        if got is None:
-            raise Wrong("you return None: is there a `return`?")
-        if isinstance(got, float) and not got.is_integer():
+        got = number(got, "the number of nodes")
+        if not got.is_integer():
             raise Wrong(f"you return {got:.4g}, a time: the number of nodes that needs it was asked")
         if got == right:
             continue
         _name_the_count(got, latency_s, counts)
         raise Wrong(
-            f"at a latency of {latency_s:g} s, {right} of {counts} nodes are the fastest; you say {got}"
+            f"at a latency of {latency_s:g} s, {right} of {counts} nodes are the fastest; you say {got:g}"
         )
     return "three latencies, from 1 µs to 0.1 s, and counts in any order"
 
 
-def _name_the_count(got: Any, latency_s: float, counts: Sequence[int]) -> None:
+def _name_the_count(got: float, latency_s: float, counts: Sequence[int]) -> None:
+    took_s = {n: simulate(_halving, n, cluster=Cluster(latency_s=latency_s)).elapsed_s for n in counts}
     if got == counts.index(_fastest(_halving, latency_s, counts)):
-        raise Wrong(f"you return {got}, a place in the list of counts: the count that stands there was asked")
+        raise Wrong(
+            f"you return {got:g}, a place in the list of counts: the count that stands there was asked"
+        )
     if got not in counts:
-        raise Wrong(f"you return {got!r}, which is none of the counts {list(counts)}")
+        raise Wrong(f"you return {got:g}, which is none of the counts {list(counts)}")
     if got == _fastest(_halving, Cluster().latency_s, counts):
         raise Wrong(f"you found the fastest at the usual 50 µs, not at {latency_s:g} s: use the cluster")
-    took_s = {n: simulate(_halving, n, cluster=Cluster(latency_s=latency_s)).elapsed_s for n in counts}
+    if got == _until_it_rises(took_s):
+        raise Wrong(
+            f"you stop where more time is needed for the first time, at {got:g} nodes of {list(counts)}: a "
+            "later count may be faster still, so simulate all"
+        )
+    if got == min(took_s, key=lambda n: n * took_s[n]):
+        raise Wrong(f"{got:g} nodes need the fewest seconds times nodes; who ends soonest was asked")
     if got == max(took_s, key=lambda n: took_s[n]):
-        raise Wrong(f"at a latency of {latency_s:g} s, {got} nodes take longest: `min`, not `max`")
+        raise Wrong(f"at a latency of {latency_s:g} s, {got:g} nodes take longest: `min`, not `max`")
+
+
+def _until_it_rises(took_s: dict[int, float]) -> int:
+    """The count before the first one that takes longer than its neighbour."""
+    counts = list(took_s)
+    rises = [here for here, after in pairwise(counts) if took_s[after] > took_s[here]]
+    return rises[0] if rises else counts[-1]
 
 
 fastest = Exercise(

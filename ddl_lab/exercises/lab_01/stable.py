@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
-from ..mistakes import compare, one_number
+from ..mistakes import compare, one_number, tensor_of_one
+from ..watched import Called
 
 LOGITS = torch.tensor([[-3.0], [-0.5], [0.0], [0.25], [1.0], [2.0], [4.0], [-1.5]])
 
@@ -28,8 +29,10 @@ def _check_stable(answer: Answer) -> None:
     """Values, logits up to 10,000 in float32, sure answers, and shapes that don't match."""
     z, y = LOGITS.double(), TARGETS.double()
     right, p = _stable_bce(z, y), torch.sigmoid(z)
+    with Called() as called:
+        got = tensor_of_one(call(answer, z, y), "the loss")
     compare(
-        one_number(call(answer, z, y), "the loss"), right, "the loss",
+        got, right, "the loss",
         ("you sum over the batch where the mean was asked: 8 times too large, for 8 samples", 8 * right),
         ("that is the loss in bits: in nats it has natural logarithms", right / math.log(2)),
         ("your targets are the other way round: a 1 pays −log ŷ", _stable_bce(z, 1 - y)),
@@ -37,14 +40,14 @@ def _check_stable(answer: Answer) -> None:
         ("the zeros pay nothing: their term is −(1 − y) log(1 − ŷ)", -(y * p.log()).mean()),
         ("the targets have no effect: − z · y is missing", torch.logaddexp(z, 0 * z).mean()),
     )  # fmt: skip
+    for name in called.names:
+        if "loss" in name or "entropy" in name or "bce" in name:
+            raise Wrong(f"{name} is torch's ready-made loss: build it of exponentials and logarithms")
     for far in (20.0, 200.0, 1e4, -200.0):
         _check_far(answer, far)
-    _check_sure(answer)
-    try:
-        answer(z, y.flatten())
-    except (ValueError, RuntimeError):
-        return
-    raise Wrong("(8, 1) against (8,) broadcasts to 64 losses: raise ValueError where the shapes differ")
+    for sure in (-20.0, 20.0):
+        _check_sure(answer, sure)
+    _check_shapes(answer, z, y.flatten())
 
 
 def _check_far(answer: Answer, z: float) -> None:
@@ -59,15 +62,31 @@ def _check_far(answer: Answer, z: float) -> None:
         raise Wrong(f"{where} and should be {abs(z):g}: a clamp hides how wrong the answer is")
 
 
-def _check_sure(answer: Answer) -> None:
-    """A sure and right answer keeps its tiny loss, on one side at least."""
-    pairs = ((-20.0, 0.0), (20.0, 1.0))
-    losses = [
-        one_number(answer(torch.tensor([[z]]), torch.tensor([[y]])), "the loss").item() for z, y in pairs
-    ]
-    if not any(0.99 < loss / math.exp(-20) < 1.01 for loss in losses):
-        told = f"a sure, right answer, logit −20 and label 0, pays {losses[0]:.3g} and should pay 2.06e-09"
+def _check_sure(answer: Answer, z: float) -> None:
+    """A sure and right answer keeps its tiny loss."""
+    y = float(z > 0)
+    loss = one_number(answer(torch.tensor([[z]]), torch.tensor([[y]])), "the loss").item()
+    if 0.99 < loss / math.exp(-20) < 1.01:
+        return
+    told = f"a sure, right answer, logit {z:g} and label {y:g}, pays {loss:.3g} and should pay 2.06e-09"
+    if z < 0:
         raise Wrong(f"{told}: 1 + 2e-9 is 1 in float32, so use log1p(t) for log(1 + t)")
+    raise Wrong(
+        f"{told}: log(1 + exp(20)) is 20 in float32, and 20 − z · y leaves nothing. Take z · y off max(z, 0) "
+        "first, which leaves 0, and add log1p(exp(−|z|)) to that"
+    )
+
+
+def _check_shapes(answer: Answer, logits: Tensor, targets: Tensor) -> None:
+    try:
+        answer(logits, targets)
+    except ValueError:
+        return
+    except Exception as error:
+        raise Wrong(
+            f"where the shapes differ you raise {type(error).__name__}: ValueError was asked"
+        ) from None
+    raise Wrong("(8, 1) against (8,) broadcasts to 64 losses: raise ValueError where the shapes differ")
 
 
 stable = Exercise(

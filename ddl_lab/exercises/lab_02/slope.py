@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..drawn import normal
-from ..helpers import Answer, Wrong, call
+from ..helpers import Answer, Wrong, call, close
 from ..machine import Exercise
 from ..mistakes import compare, near
 
@@ -30,8 +30,19 @@ def _check_slope(answer: Answer) -> None:
         ("this is ∂L/∂ŷ, the slope in ŷ: times ŷ(1 − ŷ) it becomes the slope in z", right / (p * (1 - p))),
     )  # fmt: skip
     far, labels = torch.tensor([[200.0], [-200.0]]), torch.tensor([[0.0], [1.0]])
-    if not near(call(answer, far, labels), _slope(far, labels)):
-        raise Wrong("at the logits 200 and −200 your slope is no use: don't divide by ŷ or 1 − ŷ")
+    got = call(answer, far, labels)
+    if near(got, _slope(far, labels)):
+        return
+    lost = got.flatten().isnan().tolist()
+    if lost == [True, False]:
+        raise Wrong(
+            "at the logit 200 your ŷ is inf / inf: exp(200) is inf in float32; torch.sigmoid(z) isn't"
+        )
+    if any(lost):
+        raise Wrong(
+            "at the logits 200 and −200 your slope is nan: don't divide by ŷ or 1 − ŷ, which are 0 there"
+        )
+    close(got, _slope(far, labels), "at the logits 200 and −200 the slope")
 
 
 slope = Exercise(

@@ -31,7 +31,7 @@ def _check_reduce(answer: Answer) -> str:
     theirs = on_nodes(worker, len(COUNTS), answer)
     for rank, got in enumerate(theirs.results):
         check_mean(got, gradients, right, COUNTS, f"on rank {rank}")
-    no_more_traffic(theirs, ours, "all-reduce the gradient and one number, once each")
+    no_more_traffic(theirs, ours, "all-reduce the gradient and one number, once each", 64)
     sent, messages = max(theirs.bytes_sent), max(theirs.messages_sent)
     return f"the values on 4 ranks; at most {sent:,} bytes in {messages} messages a rank"
 

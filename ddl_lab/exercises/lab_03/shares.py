@@ -6,6 +6,7 @@ from typing import Any
 
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
+from ..values import items, whole
 
 
 def _shares(speeds: list[float], batch: int) -> list[int]:
@@ -19,18 +20,28 @@ def _shares(speeds: list[float], batch: int) -> list[int]:
 
 def _check_shares(answer: Answer) -> str:
     geometric = [10_000 * 0.85**i for i in range(8)]
-    for speeds, batch in (([3.0, 1.0], 400), (geometric, 512), ([1.0] * 3, 100), ([5.0, 5.0, 1.0], 7)):
+    for speeds, batch in (
+        ([3.0, 1.0], 400),
+        (geometric, 512),
+        ([1.0] * 3, 100),
+        ([5.0, 5.0, 1.0], 7),
+        ([1.0] * 5, 7),
+    ):
         got, ideal = call(answer, speeds, batch), [batch * speed / sum(speeds) for speed in speeds]
         if fault := _fault_of_shares(got, ideal, batch):
             raise Wrong(f"{len(speeds)} nodes, batch {batch}: {fault}")
-    return "shares that come out even, and three cases that don't"
+    return "shares that come out even, and four cases that don't"
 
 
 def _fault_of_shares(got: Any, ideal: list[float], batch: int) -> str:
-    if not isinstance(got, list) or len(got) != len(ideal):
+    got = items(got, "your list")
+    if len(got) != len(ideal):
         return f"a list of {len(ideal)} whole numbers was asked, one a node; got {got!r:.60}"
-    if not all(type(count) is int for count in got):
+    if any(isinstance(count, float) for count in got):
         return f"there are no parts of digits: whole numbers (int) were asked, got {got!r:.60}"
+    got = [whole(count, f"rank {rank}'s share") for rank, count in enumerate(got)]
+    if min(got) < 0:
+        return f"rank {got.index(min(got))} has {min(got)} digits: {got}"
     if sum(got) != batch:
         return f"your shares add up to {sum(got)}: rounded one by one they needn't make the batch: {got}"
     if max(got) - min(got) <= 1 < max(ideal) - min(ideal):
@@ -40,6 +51,9 @@ def _fault_of_shares(got: Any, ideal: list[float], batch: int) -> str:
     worst = max(range(len(got)), key=lambda rank: abs(got[rank] - ideal[rank]))
     if abs(got[worst] - ideal[worst]) >= 1:
         told = f"rank {worst} has {got[worst]}, its fair share is {ideal[worst]:.2f}"
+        rounded = [round(share) for share in ideal]
+        if got[:worst] + got[worst + 1 :] == rounded[:worst] + rounded[worst + 1 :]:
+            return f"{told}: you round each share and let one node carry what that adds or lacks in all"
         return f"{told}: hand out what rounding left over one by one, not all to one node"
     return ""
 

@@ -38,6 +38,7 @@ def _check_deal(answer: Answer) -> str:
         _check_shares(f"{case}, epoch 1", later, samples, nodes)
         if samples > 1000:
             _check_draw(answer, case, first, samples, nodes)
+            _check_mixing(case, first, later)
     return "shares that come out even and that don't; every sample, equally many a rank, new in each epoch"
 
 
@@ -45,10 +46,8 @@ def _rows(
     answer: Answer, case: str, samples: int, rank: int, nodes: int, epoch: int, seed: int = 0
 ) -> Tensor:
     got = answer(samples, rank, nodes, epoch, seed)
-    if not isinstance(got, Tensor) or got.dtype != torch.int64 or got.dim() != 1:
-        raise Wrong(
-            f"{case}: a tensor of row numbers, int64 and of one dimension, was asked, got {got!r:.60}"
-        )
+    if not isinstance(got, Tensor) or got.is_floating_point() or got.dtype == torch.bool or got.dim() != 1:
+        raise Wrong(f"{case}: a tensor of row numbers, integers in one dimension, was asked, got {got!r:.60}")
     if len(got) and not 0 <= int(got.min()) <= int(got.max()) < samples:
         raise Wrong(f"{case}: rank {rank} has row {int(got.max())}; rows are 0 to {samples - 1}")
     return got
@@ -81,6 +80,16 @@ def _check_draw(answer: Answer, case: str, first: list[Tensor], samples: int, no
     other = [_rows(answer, case, samples, rank, nodes, 0, seed=1) for rank in range(nodes)]
     if all(map(torch.equal, first, other)):
         raise Wrong(f"{case}: seeds 0 and 1 give the same order")
+
+
+def _check_mixing(case: str, first: list[Tensor], later: list[Tensor]) -> None:
+    """Rows wander from rank to rank: an order of all rows is dealt out, in every epoch anew."""
+    kept = [len(set(a.tolist()) & set(b.tolist())) / len(a) for a, b in zip(first, later, strict=True)]
+    if min(kept) > 0.9:
+        raise Wrong(
+            f"{case}: every rank has the same rows in epochs 0 and 1, in another order: draw an order of all "
+            "rows first, then deal, so that a row can come to any rank"
+        )
 
 
 deal = Exercise(

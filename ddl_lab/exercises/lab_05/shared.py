@@ -8,6 +8,7 @@ from ...errors import DeadlockError
 from ...history.history import History
 from ..helpers import Answer, Wrong, on_nodes
 
+QUIET = ("compute", "wait")  # spans that are no call to others
 HIDDEN = 6  # units: a check compares many models
 
 
@@ -17,3 +18,11 @@ def met(worker: Answer, nodes: int, *args: Any) -> History:
         return on_nodes(worker, nodes, *args)
     except DeadlockError as error:
         raise Wrong(f"every rank must make the same calls of the node; yours don't:\n{error}") from None
+
+
+def one_exchange(got: History, advice: str) -> None:
+    """Raise ``Wrong`` where a rank makes more than one call that reaches others."""
+    calls = got.spans[~got.spans["kind"].isin(QUIET)].groupby("rank").size()
+    if len(calls) and (most := int(calls.max())) > 1:
+        rank = calls.idxmax()
+        raise Wrong(f"the numbers are right, but rank {rank} makes {most} calls of the node: {advice}")

@@ -9,10 +9,12 @@ from ...node.node import Node
 from ...training.loss import bce_with_logits
 from ...training.model import gradient, make_model, parameters, sgd_step
 from ..drawn import small_batches
-from ..helpers import Answer, no_more_traffic
+from ..helpers import Answer
 from ..machine import Exercise
 from ..mistakes import compare
-from .shared import HIDDEN, met
+from .shared import HIDDEN, met, one_exchange
+
+Batches = list[tuple[Tensor, Tensor]]
 
 
 def _accumulated_step(node, model, batches, lr):  # type: ignore[no-untyped-def]
@@ -31,9 +33,36 @@ def _stepped(node: Node, answer: Answer, count: int) -> Tensor:
     return parameters(model) - before
 
 
-def _moves(model: nn.Module, given: list[tuple[Tensor, Tensor]]) -> Tensor:
+def _moves(model: nn.Module, given: Batches) -> Tensor:
     """-lr times each batch's gradient, (batches, P)."""
     return -0.5 * torch.stack([gradient(bce_with_logits(model(x), y), model) for x, y in given])
+
+
+def _a_step_a_batch(node: Node, model: nn.Module, batches: Batches, lr: float) -> None:
+    for x, y in batches:
+        slope = gradient(bce_with_logits(model(x), y), model)
+        node.all_reduce(slope, op="mean")
+        sgd_step(model, slope, lr)
+
+
+def _steps_alone(node: Node, model: nn.Module, batches: Batches, lr: float) -> None:
+    for x, y in batches:
+        sgd_step(model, gradient(bce_with_logits(model(x), y), model), lr)
+
+
+def _then_averaged(node: Node, model: nn.Module, batches: Batches, lr: float) -> None:
+    _steps_alone(node, model, batches, lr)
+    node.all_reduce(parameters(model), op="mean")
+
+
+_TELLS = (
+    "a step after every batch, so that each begins where the last one ended: add the gradients up, step once"
+)
+STEPPING: list[tuple[str, Answer]] = [
+    (_TELLS, _a_step_a_batch),
+    (f"{_TELLS}. And nothing came from the others", _steps_alone),
+    (f"{_TELLS}. The mean of the parameters doesn't make up for it", _then_averaged),
+]
 
 
 def _check_sparing(answer: Answer) -> str:
@@ -41,6 +70,7 @@ def _check_sparing(answer: Answer) -> str:
     for nodes, count in ((1, 3), (4, 1), (4, 3)):
         moves = torch.stack([_moves(model, small_batches(count, seed=rank)) for rank in range(nodes)])
         right, history = moves.mean((0, 1)), met(_stepped, nodes, answer, count)
+        stepping = [(words, met(_stepped, nodes, worker, count).results) for words, worker in STEPPING]
         for rank, moved in enumerate(history.results):
             likely = [
                 ("the model hasn't moved: is there an lab.sgd_step?", torch.zeros_like(right)),
@@ -52,9 +82,9 @@ def _check_sparing(answer: Answer) -> str:
                 ("only the last batch counts: add the gradients up", moves[:, -1].mean(0)),
                 ("it is downhill that was asked, and this is uphill", -right),
             ]  # fmt: skip
+            likely += [(words, wrong[rank]) for words, wrong in stepping]
             compare(moved, right, f"{nodes} nodes, {count} batches: rank {rank}'s way", *likely)
-        no_more_traffic(history, met(_stepped, nodes, _accumulated_step, count),
-                   "add up all batches first, and exchange once")  # fmt: skip
+        one_exchange(history, "add up all batches first, and exchange once")
     return "1 and 4 nodes, 1 and 3 batches: the mean over all, one exchange a step"
 
 

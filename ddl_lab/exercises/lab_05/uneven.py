@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ...node.node import Node
-from ..helpers import Answer, Wrong, no_more_traffic
+from ..helpers import Answer, Wrong
 from ..machine import Exercise
 from ..mistakes import compare
-from .shared import met
+from .shared import met, one_exchange
 
 COUNTS = (320, 40, 20, 20)
 
@@ -49,8 +49,7 @@ def _check_uneven(answer: Answer) -> str:
             ("what you added up isn't weighted: multiply by samples first", stack.sum(0) / total),
         ]  # fmt: skip
         compare(got, right, f"rank {rank}'s result", *likely)
-    no_more_traffic(history, met(_uneven, nodes, _weighted_mean, list(stack)),
-               "let the count travel behind the gradient, in one tensor")  # fmt: skip
+    one_exchange(history, "let the count travel behind the gradient, in one tensor")
     return f"the mean over {total} samples on 4 unequal ranks, in one all-reduce"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ..helpers import Answer, Wrong, close
+from ..helpers import Answer, Wrong
 from ..machine import Exercise
+from ..mistakes import check_number
+from ..values import number
 
 
 def _learning_rate(step: int, k: float, eta: float, over: int) -> float:
@@ -19,33 +21,32 @@ def _check_warm(answer: Answer) -> str:
         for step in (0, 1, over // 2, max(over - 1, 0), over, over + 1, 3 * over + 7):
             case = f"k = {k}, eta = {eta}, over = {over}: the rate of step {step}"
             try:
-                got = answer(step, k, eta, over)
+                got = number(answer(step, k, eta, over), case)
             except ZeroDivisionError:
-                raise Wrong(f"{case} divides by over = 0: without a warm-up it is k * eta at once") from None
-            if isinstance(got, int | float):
-                _name_rate(float(got), case, step, k, eta, over)
-            close(got, _learning_rate(step, k, eta, over), case)
+                got = math.nan
+            if math.isnan(got):
+                raise Wrong(f"{case} divides by over = 0: without a warm-up it is k * eta at once")
+            check_number(got, _learning_rate(step, k, eta, over), case, *_known(step, k, eta, over))
     return "before, at and after the end of the warm-up, without one, and k = 1"
 
 
-def _name_rate(got: float, case: str, step: int, k: float, eta: float, over: int) -> None:
+def _known(step: int, k: float, eta: float, over: int) -> list[tuple[str, float]]:
+    """Words for likely mistakes, and the rate that each makes."""
     share = step / over if over else 1.0
-    right = _learning_rate(step, k, eta, over)
-    known = {
-        "it begins at eta, not at 0": k * eta * share,
-        "it goes on growing after the warm-up: from step `over` on it is k * eta":
-            eta * (1 + (k - 1) * share),
-        "eta is for the batch of one node; k times the batch goes k times as far": eta,
-        "it is k * eta at once: where is the warm-up?": k * eta,
-        "it ends at (k + 1) * eta: from eta to k * eta it grows by (k - 1) * eta":
-            eta * (1 + k * min(share, 1)),
-        "it reaches k * eta one step late: at step `over` it is there":
-            eta * (1 + (k - 1) * step / (over + 1)),
-        "it is one step early: step 0 has eta": eta * (1 + (k - 1) * min(1, share + 1 / max(over, 1))),
-    }  # fmt: skip
-    for words, wrong in known.items():
-        if math.isclose(got, wrong, rel_tol=1e-6) and not math.isclose(got, right, rel_tol=1e-6):
-            raise Wrong(f"{case} is {got:.4g}: {words}")
+    early = min(1, share + 1 / max(over, 1))
+    return [
+        ("it begins at eta, not at 0", k * eta * min(share, 1)),
+        ("it goes on growing after the warm-up: from step `over` on it is k * eta",
+         eta * (1 + (k - 1) * share)),
+        ("eta is for the batch of one node; k times the batch goes k times as far", eta),
+        ("it is k * eta at once: where is the warm-up?", k * eta),
+        ("it ends at (k + 1) * eta: from eta to k * eta it grows by (k - 1) * eta",
+         eta * (1 + k * min(share, 1))),
+        ("it reaches k * eta one step late: at step `over` it is there",
+         eta * (1 + (k - 1) * step / (over + 1))),
+        ("it is one step early: step 0 has eta", eta * (1 + (k - 1) * early)),
+        ("it grows by equal factors: by equal amounts was asked", eta * k ** min(share, 1)),
+    ]  # fmt: skip
 
 
 warm = Exercise(

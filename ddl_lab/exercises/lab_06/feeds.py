@@ -7,6 +7,7 @@ import math
 from ...cluster.model import Cluster
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
+from ..values import number
 from .shared import CLUSTERS
 
 CASES = ((804_868, 5e-3), (804_868, 0.211), (41_000, 0.05), (8_000_000, 0.01))  # bytes, seconds computing
@@ -22,10 +23,8 @@ def _check_feeds(answer: Answer) -> str:
     for cluster in CLUSTERS:
         for nbytes, compute_s in CASES:
             for share in (0.5, 0.2):
-                got = answer(share, nbytes, compute_s, cluster)
+                got = number(answer(share, nbytes, compute_s, cluster), "the number of workers")
                 right = _most_workers(share, nbytes, compute_s, cluster)
-                if isinstance(got, bool) or not isinstance(got, int | float):
-                    raise Wrong(f"return one number of workers, and not {got!r:.60}")
                 if got != right:
                     raise Wrong(_why_feeds(got, right, share, nbytes, compute_s, cluster))
     return "two clusters, four models, two shares"

@@ -7,16 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...errors import LabError
+from ...history.history import History
 from ...node.node import Node
 from ...training.loss import bce_with_logits
 from ...training.model import gradient, make_model, parameters
 from ..drawn import small_batches
-from ..helpers import Answer
+from ..helpers import Answer, Wrong, on_nodes
 from ..machine import Exercise
-from ..mistakes import compare
+from ..mistakes import compare, near
 from .shared import served
 
 Batches = list[tuple[Tensor, Tensor]]
+HIDDEN = 6  # units: a check compares many models
 
 
 def _accumulating_worker(node, model, batches):  # type: ignore[no-untyped-def]
@@ -31,45 +34,94 @@ def _gradients(model: Any, given: Batches) -> list[Tensor]:
     return [gradient(bce_with_logits(model(x), y), model) for x, y in given]
 
 
-def _once(node: Node, answer: Answer, given: Batches) -> list[Tensor]:
-    """Two steps: rank 0 hands out parameters of seeds 3 and 4, and keeps what comes back."""
-    model, came = make_model(seed=node.rank, hidden=6), []
+def _once(node: Node, answer: Answer, given: Batches, pulls: int, pushes: int) -> list[Tensor]:
+    """Two steps: rank 0 hands out parameters of seeds 3 and 4, so often, and keeps what comes back.
+
+    Rank 1 returns what is in its model after the first step.
+    """
+    model, came = make_model(seed=node.rank, hidden=HIDDEN), []
     for seed in (3, 4):
         if node.rank:
             answer(node, model, given)
+            came.append(parameters(model).clone())
             continue
-        pull = node.isend(parameters(make_model(seed=seed, hidden=6)), 1)
-        box = torch.empty_like(parameters(model))
-        node.recv(box, 1)
-        pull.wait()
-        came.append(box)
+        for turn in range(pushes):
+            if turn < pulls:
+                pull = node.isend(parameters(make_model(seed=seed, hidden=HIDDEN)), 1)
+            box = torch.empty_like(parameters(model))
+            node.recv(box, 1)
+            came.append(box)
+            pull.wait()
     return came
 
 
 def _check_once(answer: Answer) -> str:
     for count in (1, 3):
         given = small_batches(count, seed=count)
-        history = served("the server answers one pull and waits for one push a step", _once, 2, answer, given)
-        stale = make_model(seed=1, hidden=6)  # what the worker has before its first pull
+        history = _asked_once(answer, given)
+        stale = make_model(seed=1, hidden=HIDDEN)  # what the worker has before its first pull
         for step, got in enumerate(history.results[0]):
-            fresh = make_model(seed=step + 3, hidden=6)
-            each = _gradients(fresh, given)
-            mean = torch.stack(each).sum(0) / count
-            old = torch.stack(_gradients(stale, given)).sum(0) / count
-            likely = [
-                (f"in step {step} you push the gradient at parameters from before the pull: pull first", old),
-                ("you push the parameters: the server wants the gradient", parameters(fresh)),
-            ]
-            if count > 1:
-                likely += [
-                    (f"you push the sum over {count} batches: the mean was asked, {count} times less",
-                     count * mean),
-                    ("you push the last batch's gradient alone: add the others", each[-1]),
-                    ("you push the first batch's gradient alone: add the others", each[0]),
-                ]  # fmt: skip
+            fresh = make_model(seed=step + 3, hidden=HIDDEN)
+            mean = torch.stack(_gradients(fresh, given)).mean(0)
+            likely = _known(step, count, fresh, stale, given)
+            moved = history.results[1][step]
+            if not near(got, mean) and not any(near(got, wrong) for _, wrong in likely):
+                _check_model(step, moved, parameters(fresh))
             compare(got, mean, f"what the server gets in step {step}", *likely)
             stale = fresh
     return "1 and 3 batches a step, two steps: one pull, one push, the mean gradient at fresh parameters"
+
+
+def _asked_once(answer: Answer, given: Batches) -> History:
+    """The run; where it gets stuck, try whether a pull or a push for each batch is what was meant."""
+    try:
+        return served(
+            "the server answers one pull and waits for one push a step", _once, 2, answer, given, 1, 1
+        )
+    except Wrong:
+        many = len(given)
+        for pulls, words in ((many, "pull and push for every batch"), (1, "push after every batch")):
+            if many > 1 and _ends(answer, given, pulls):
+                raise Wrong(
+                    f"you {words}, {many} messages where one was asked: pull once, push the mean of "
+                    "all gradients once"
+                ) from None
+        raise
+
+
+def _ends(answer: Answer, given: Batches, pulls: int) -> bool:
+    try:
+        on_nodes(_once, 2, answer, given, pulls, len(given))
+    except LabError:
+        return False
+    return True
+
+
+def _check_model(step: int, got: Tensor, pulled: Tensor) -> None:
+    if not near(got, pulled):
+        raise Wrong(
+            f"in step {step} the model has moved from what you pulled: only the server steps. All gradients "
+            "were asked at the pulled parameters"
+        )
+
+
+def _known(step: int, count: int, fresh: Any, stale: Any, given: Batches) -> list[tuple[str, Tensor]]:
+    """Words for likely mistakes, and what the server gets from each."""
+    each, old = _gradients(fresh, given), torch.stack(_gradients(stale, given)).mean(0)
+    known = [
+        (f"in step {step} you push the gradient at parameters from before the pull: pull first", old),
+        ("you push the parameters: the server wants the gradient", parameters(fresh)),
+        ("you push the gradient with a minus: the server subtracts it", -torch.stack(each).mean(0)),
+    ]
+    if count == 1:
+        return known
+    return [
+        *known,
+        (f"you push the sum over {count} batches: the mean was asked, {count} times less",
+         torch.stack(each).sum(0)),
+        ("you push the last batch's gradient alone: add the others", each[-1]),
+        ("you push the first batch's gradient alone: add the others", each[0]),
+    ]  # fmt: skip
 
 
 once = Exercise(

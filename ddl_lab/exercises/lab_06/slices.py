@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
+from ..values import span
 
 
 def _slice_of(server, servers, size):  # type: ignore[no-untyped-def]
@@ -16,17 +15,14 @@ def _slice_of(server, servers, size):  # type: ignore[no-untyped-def]
 
 def _check_slices(answer: Answer) -> str:
     for size, servers_ in ((12, 4), (10, 4), (201_217, 8), (3, 5), (7, 1), (11, 3)):
-        got = [_pair(call(answer, server, servers_, size)) for server in range(servers_)]
+        got = [
+            span(call(answer, server, servers_, size), f"server {server}'s slice")
+            for server in range(servers_)
+        ]
         right = [_slice_of(server, servers_, size) for server in range(servers_)]
         if got != right:
             raise Wrong(_why_slices(got, right, size))
     return "six sizes over 1 to 8 servers: nothing lost, nothing twice, the order of tensor_split"
-
-
-def _pair(got: Any) -> tuple[int, int]:
-    if not isinstance(got, tuple | list) or len(got) != 2 or not all(type(n) is int for n in got):
-        raise Wrong(f"return two whole numbers, where the slice starts and where it stops, not {got!r:.60}")
-    return got[0], got[1]
 
 
 def _why_slices(got: list[tuple[int, int]], right: list[tuple[int, int]], size: int) -> str:
