@@ -89,8 +89,11 @@ class NodeContext:
         np.random.seed(self._rank)
 
 
-def refuse_bad_modes(call: str) -> None:
-    """Raise where ``call`` (as "node.all_reduce") would carry torch's state to other nodes."""
+def refuse_bad_modes(call: str, asynchronous: bool = False) -> None:
+    """Raise where ``call`` (as "node.all_reduce") would carry torch's state to other nodes.
+
+    An ``asynchronous`` one lets no other node act meanwhile, so it may stand in a backward pass.
+    """
     if torch.is_inference_mode_enabled():
         raise RuntimeError(
             f"{call} inside torch.inference_mode(): the mode would reach the other nodes, "
@@ -100,10 +103,11 @@ def refuse_bad_modes(call: str) -> None:
         raise RuntimeError(
             f"{call} inside torch.autocast(): the mode would reach the other nodes, leave it first"
         )
-    if torch._C._current_graph_task_id() != -1:
+    if not asynchronous and torch._C._current_graph_task_id() != -1:
         raise RuntimeError(
             f"{call} inside a backward pass: nodes talk outside autograd, "
-            "so call it after the backward pass, not in a hook or a Function's backward"
+            "so call it after the backward pass, not in a hook or a Function's backward; "
+            "a collective with async_op=True may be called there"
         )
 
 

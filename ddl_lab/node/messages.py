@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -53,7 +54,15 @@ class Family:
         self.computing = False  # inside a compute span
         self.meeting = 0  # groups that have had a collective
         self.unfinished: list[Handle] = []  # isends that may not be delivered yet
+        self.pending: dict[Any, None] = {}  # collectives that are under way, in the order of their calls
+        self.deferred: list[Any] = []  # those of a compute span, dated at its end
         self.groups: dict[tuple[int, ...], Any] = {}
+
+    def start_deferred(self) -> None:
+        """Hand the engine the collectives that were called inside the compute span that ends now."""
+        for pending in self.deferred:
+            pending.start()
+        self.deferred.clear()
 
 
 class Messages:
@@ -108,9 +117,15 @@ class Messages:
         return handle
 
     def _finish(self) -> None:
-        """At the worker's end: see every message delivered that was posted and not waited for."""
+        """At the worker's end: see all delivered that was posted and not waited for, and tell of collectives."""
         for handle in self._family.unfinished:
             handle.wait()
+        for pending in tuple(self._family.pending):
+            warnings.warn(
+                f"rank {self._port.rank} never waited for its {pending.told()}: wait() brings the result.",
+                stacklevel=2,
+            )
+            pending.wait()
 
     def _post_send(
         self, name: str, tensor: Tensor, dst: int, tag: int, snapshot: bool
@@ -161,9 +176,9 @@ class Messages:
 
     # what every call shares
 
-    def _enter(self, name: str) -> None:
-        refuse_bad_modes(f"node.{name}")
-        if self._family.computing:
+    def _enter(self, name: str, asynchronous: bool = False) -> None:
+        refuse_bad_modes(f"node.{name}", asynchronous)
+        if self._family.computing and not asynchronous:
             raise RuntimeError(
                 f"node.{name} inside node.compute: a span is arithmetic only, end it before this call."
             )

@@ -86,6 +86,7 @@ class Collective:
     full: Tensor  # the concatenation of all chunks; for all_reduce and broadcast the tensor itself
     chunks: tuple[int, ...]  # elements of each rank's chunk
     call: str  # with dtype and shape: equal on all ranks, or it is a mismatch
+    given: Tensor  # what this rank gives: own or full, and a copy of it where the node goes on meanwhile
 
 
 class Port(Protocol):
@@ -107,6 +108,10 @@ class Port(Protocol):
     def chooses(self) -> bool:
         """Whether each collective has an algorithm of its own: then its span says which."""
 
+    @property
+    def modelled(self) -> bool:
+        """Whether compute spans take a cluster's time: then what is called inside one is dated at its end."""
+
     def now(self) -> float:
         """Seconds on this node's clock."""
 
@@ -126,7 +131,16 @@ class Port(Protocol):
         """Make what progress is possible without blocking; whether the ticket is done."""
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
-        """Do it; returns when the last rank entered and when it ended here."""
+        """Do it; returns when it began, the last rank being there, and when it ended here."""
+
+    def start(self, group: Group, work: Collective) -> Any:
+        """Begin it and return at once, and let no other node act: what ``finish`` and ``look`` take."""
+
+    def finish(self, posted: Any) -> tuple[float, float]:
+        """Block until what was started is over here, its result in the tensors; returns as ``collective``."""
+
+    def look(self, posted: Any) -> bool:
+        """Make what progress is possible without blocking; whether ``finish`` would not block."""
 
 
 def reduce_in_rank_order(out: Tensor, parts: Sequence[Tensor], op: str) -> Tensor:

@@ -19,7 +19,7 @@ from ..history.recorder import Recorder
 from ..node.node import Node
 from ..node.port import Ticket
 from ..travel.capture import freeze_result, is_plain, thaw, thaw_result
-from .meetings import Meetings
+from .meetings import Meeting, Meetings
 from .network import END, WAKE, Events, Network
 from .port import VirtualPort
 from .turns import Turns
@@ -34,7 +34,7 @@ class Hub:
         self._waits = Waits(self.events, lambda rank: self._network.is_coming(rank))
         self._turns = turns = Turns(nodes, self._waits)
         self._network = Network(cluster, nodes, self.events, self._settled, self._waits.doubt)
-        self._meetings = Meetings(cluster, self.events, turns.resume)
+        self._meetings = Meetings(cluster, self.events, self._settled)
         world = cluster, self.events, self._network, self._meetings, turns
         self._ports = [VirtualPort(rank, *world) for rank in range(nodes)]
         recorders = [Recorder() for _ in range(nodes)]
@@ -72,8 +72,8 @@ class Hub:
         if stop is not None:
             raise stop
 
-    def _settled(self, rank: int, ticket: Ticket) -> None:
-        if self._waits.on.get(rank) is ticket:
+    def _settled(self, rank: int, on: Ticket | Meeting) -> None:
+        if self._waits.on.get(rank) is on:
             self._turns.resume(rank)
 
     # A node's life.

@@ -15,7 +15,7 @@ from ..cluster.collectives import Work
 from ..cluster.model import Cluster
 from ..errors import mismatch_error
 from ..node.port import Collective, Group, reduce_in_rank_order
-from .network import WAKE, Events
+from .network import HEAD, WAKE, Events
 
 Copy = tuple[Tensor, Tensor]  # to, from
 
@@ -23,14 +23,18 @@ Copy = tuple[Tensor, Tensor]  # to, from
 class Meeting:
     """One collective of one group: who has entered, with what, and when it ends."""
 
-    __slots__ = ("_copies", "_missing", "algorithm", "ends", "first", "latest", "nth", "ranks", "works")
+    __slots__ = (
+        "_copies", "_missing", "algorithm", "begins", "ends", "first", "latest", "nth", "over", "ranks", "works",
+    )  # fmt: skip
 
-    def __init__(self, ranks: tuple[int, ...], first: int, nth: int) -> None:
+    def __init__(self, ranks: tuple[int, ...], nth: int) -> None:
         self.ranks = ranks
         self.nth = nth  # that it is the group's first, second, …
-        self.first = first  # the rank that came first
+        self.first = -1  # the rank that waited for it first
         self.works: dict[int, Collective] = {}  # by rank of the run, until it is carried out
-        self.latest = self.ends = 0.0
+        self.latest = 0.0  # when the last rank entered
+        self.begins = self.ends = 0.0  # when it is carried out: its ranks' links may be busy before
+        self.over = False
         self.algorithm = ""  # by which it was carried out
         self._missing: tuple[int, ...] | None = ranks
         self._copies: dict[int, Copy] = {}  # by rank: what it still has to take
@@ -72,10 +76,14 @@ class Meeting:
 
 
 class Meetings:
-    """All collectives that some have entered and not all; ``resume(rank)`` lets a member go on at its end."""
+    """All collectives of a simulation; ``settled(rank, meeting)`` is called for each member at its end.
 
-    def __init__(self, cluster: Cluster, events: Events, resume: Callable[[int], None]) -> None:
-        self._cluster, self._events, self._resume = cluster, events, resume
+    A rank's collectives have its link one after another, in the order in which all have entered them.
+    """
+
+    def __init__(self, cluster: Cluster, events: Events, settled: Callable[[int, Meeting], None]) -> None:
+        self._cluster, self._events, self._settled = cluster, events, settled
+        self._busy_s: dict[int, float] = {}  # by rank: until when its link is taken
         self._open: dict[tuple[int, int], Meeting] = {}  # by group and its count of collectives
 
     def enter(self, rank: int, now: float, group: Group, work: Collective) -> Meeting:
@@ -83,7 +91,7 @@ class Meetings:
         place = (group.key, group.calls)
         meeting = self._open.get(place)
         if meeting is None:
-            meeting = self._open[place] = Meeting(group.ranks, rank, group.calls + 1)
+            meeting = self._open[place] = Meeting(group.ranks, group.calls)
         if meeting.enter(rank, work, now):
             del self._open[place]
             if meeting.agreed():
@@ -96,10 +104,21 @@ class Meetings:
         meeting.carry_out()
         size = work.own.element_size()
         cost = Work(work.name, tuple(count * size for count in work.chunks), work.src)
-        meeting.algorithm, seconds = self._cluster.priced(cost, meeting.ranks)
-        meeting.ends = meeting.latest + seconds
+        meeting.algorithm, meeting.ends = self._cluster.priced(cost, meeting.ranks)
+        self._events.at(meeting.latest, HEAD, meeting.ranks[0], self._begin, meeting)
+
+    def _begin(self, meeting: Meeting) -> None:
+        busy = self._busy_s
+        meeting.begins = max(meeting.latest, max(busy.get(rank, 0.0) for rank in meeting.ranks))
+        meeting.ends += meeting.begins
         for rank in meeting.ranks:
-            self._events.at(meeting.ends, WAKE, rank, self._resume, rank)
+            busy[rank] = meeting.ends
+            self._events.at(meeting.ends, WAKE, rank, self._end, (rank, meeting))
+
+    def _end(self, subject: tuple[int, Meeting]) -> None:
+        rank, meeting = subject
+        meeting.over = True
+        self._settled(rank, meeting)
 
     def clear(self) -> None:
         """Let go of all meetings."""
@@ -111,25 +130,25 @@ class Meetings:
 
 
 def _broadcast(works: Sequence[Collective]) -> list[Copy]:
-    sent = works[works[0].src].own.clone()
+    sent = works[works[0].src].given.clone()
     return [(work.own, sent) for work in works]
 
 
 def _all_reduce(works: Sequence[Collective]) -> list[Copy]:
     reduced = torch.empty_like(works[0].own)
-    reduce_in_rank_order(reduced, [work.own for work in works], works[0].op)
+    reduce_in_rank_order(reduced, [work.given for work in works], works[0].op)
     return [(work.own, reduced) for work in works]
 
 
 def _reduce_scatter(works: Sequence[Collective]) -> list[Copy]:
     reduced = torch.empty_like(works[0].full)
-    reduce_in_rank_order(reduced, [work.full for work in works], works[0].op)
+    reduce_in_rank_order(reduced, [work.given for work in works], works[0].op)
     chunks = reduced.split(list(works[0].chunks))
     return [(work.own, chunk) for work, chunk in zip(works, chunks, strict=True)]
 
 
 def _all_gather(works: Sequence[Collective]) -> list[Copy]:
-    whole = torch.cat([work.own for work in works])
+    whole = torch.cat([work.given for work in works])
     return [(work.full, whole) for work in works]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ..cluster.model import Cluster
 from ..node.port import Collective, Group, Ticket
-from .meetings import Meetings
+from .meetings import Meeting, Meetings
 from .network import POLL, Events, Network
 from .turns import Turns
 
@@ -20,6 +21,7 @@ class VirtualPort:
     """One node's ``Port`` on virtual time."""
 
     device = torch.device("cpu")
+    modelled = True
 
     def __init__(
         self,
@@ -65,18 +67,36 @@ class VirtualPort:
             raise ticket.refused
 
     def poll(self, ticket: Ticket) -> bool:
-        if not ticket.done:
+        done = self._looks_done(lambda: ticket.done)
+        if done and ticket.refused is not None:
+            raise ticket.refused
+        return done
+
+    def _looks_done(self, done: Callable[[], bool]) -> bool:
+        if not done():
             self._events.at(self.time, POLL, self.rank, self._turns.resume, self.rank)
             self._turns.give_way()  # all happens until this node's time
-        if not ticket.done:
-            self.time += POLL_S
-        elif ticket.refused is not None:
-            raise ticket.refused
-        return ticket.done
+        if over := done():
+            return over
+        self.time += POLL_S
+        return False
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
-        meeting = self._meetings.enter(self.rank, self.time, group, work)
-        self._turns.block(self.rank, self.time, meeting)
-        meeting.take(self.rank)
-        self.time, self.algorithm = meeting.ends, meeting.algorithm
-        return meeting.latest, meeting.ends
+        return self.finish(self.start(group, work))
+
+    def start(self, group: Group, work: Collective) -> Meeting:
+        return self._meetings.enter(self.rank, self.time, group, work)
+
+    def finish(self, posted: Meeting) -> tuple[float, float]:
+        if not posted.over:
+            if posted.first < 0:
+                posted.first = self.rank
+            self._turns.block(self.rank, self.time, posted)
+        posted.take(self.rank)
+        self.algorithm = posted.algorithm
+        if posted.ends > self.time:
+            self.time = posted.ends
+        return posted.begins, posted.ends
+
+    def look(self, posted: Meeting) -> bool:
+        return self._looks_done(lambda: posted.over)

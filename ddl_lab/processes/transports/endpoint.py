@@ -1,27 +1,25 @@
 """What every transport shares: a rank's clock and paces, and the frame of a collective.
 
-A transport subclasses ``Endpoint`` and fills ``_move`` and what ``mailbox.py`` names.
+A transport subclasses ``Endpoint`` and fills ``_move`` and what ``mailbox.py`` and ``posted.py`` name.
 """
 
 from __future__ import annotations
 
 import torch
 
-from ...cluster.collectives import Work
 from ...cluster.model import Cluster
 from ...node.port import Collective, Group
 from .board import Board, Slot
-from .mailbox import Mailbox
 from .pacing import Pacer, nap
+from .posted import Posting
 from .wire import Inbox
 
 _HANDS_S = 0.05  # how soon a change of the slow factor acts on a span
 
 
-class Endpoint(Mailbox):
+class Endpoint(Posting):
     """One rank's ``Port`` in real processes, but for how bytes move."""
 
-    algorithm = "ring"  # by whose formula the last collective is counted
     chooses = False
 
     def __init__(self, rank: int, nodes: int, inbox: Inbox, slot: Slot, board: Board) -> None:
@@ -58,13 +56,9 @@ class Endpoint(Mailbox):
         if self.pacer:
             assert self._last_came is not None  # every collective meets
             moved = last + self.now() - self._last_came
-            size = work.own.element_size()
-            cost = Work(work.name, tuple(c * size for c in work.chunks), work.src)
-            self.algorithm, end = self.pacer.collective_end(last, cost, group.ranks)
-            end = max(end, moved)
-            while (left := end - self.now()) > 0:
-                nap(left)
-            self.pacer.reached(end)
+            self._price_until(last)
+            self.algorithm, last, end = self._priced(last, work, group)
+            self._rest_until(max(end, moved))
         return last, self.now()
 
     def close(self) -> None:

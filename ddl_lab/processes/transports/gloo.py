@@ -18,10 +18,12 @@ from torch import Tensor
 
 from ...errors import LostPeer
 from ...node.port import Collective, Group
+from .beside import Mover
 from .board import Board, Slot
 from .endpoint import Endpoint
 from .groups import move
 from .parcels import Incoming, Outgoing, nbytes
+from .posted import Posted
 from .strangers import no_strangers
 from .wire import Inbox, Record
 
@@ -90,6 +92,20 @@ class GlooEndpoint(Endpoint):
             work, _ = self._works.pop(message.number)
             with _peers_alive():
                 work.wait()
+
+    # collectives that go on meanwhile
+
+    def _set_out(self, posted: Posted) -> None:
+        posted.mover = Mover(posted, self._world, range(_TAGS, 2**31 - 1), _peers_alive)
+        posted.mover.start()
+
+    def _collect(self, posted: Posted) -> None:
+        posted.mover.join()
+        if posted.mover.error is not None:
+            raise posted.mover.error
+
+    def _is_here(self, posted: Posted) -> bool:
+        return not posted.mover.is_alive()
 
     # collectives
 

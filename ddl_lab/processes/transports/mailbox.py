@@ -59,7 +59,7 @@ class Mailbox(Meeter):
         place = (dst, key, self._sent_to[dst, key])
         message = Outgoing(self._sent, place, dst, tensor, nbytes(tensor), ticket, snapshot)
         self._outgoing[self._sent] = message
-        head = self.pacer.departure(self._due_now(), dst, message.size) if self.pacer else 0.0
+        head = self.pacer.departure(self._due_now(), dst, message.size) if self.pacer and tag >= 0 else 0.0
         offset, size, inline = self._lay_ready(message)
         code, total = DTYPE_CODE[tensor.dtype], tensor.numel()
         now, number = self.now(), self._sent
@@ -162,7 +162,7 @@ class Mailbox(Meeter):
             raise wrong
         ticket.peer = offer.sender
         ticket.started = self.now()
-        if self.pacer:
+        if self.pacer and offer.tag >= 0:
             ticket.started = self.pacer.link_began(message.arrives, offer.sender, nbytes(tensor))
         message.target, message.ticket = tensor, ticket
         if offer.total and not message.pieces:
@@ -197,7 +197,7 @@ class Mailbox(Meeter):
         place = (record.sender, key, self._offered_by[record.sender, key])
         message = Incoming(record, place, deque([record] if record.size else []))
         self._incoming[record.sender, record.number] = message
-        if self.pacer:
+        if self.pacer and record.tag >= 0:
             size = record.total * DTYPES[record.dtype].itemsize
             message.arrives = self.pacer.arrival(record.time_a, record.sender, size)
             heapq.heappush(self._due, (message.arrives, record.sender, record.number, message))

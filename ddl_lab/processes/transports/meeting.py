@@ -104,7 +104,7 @@ class Meeter(Listener):
         due, now = self._due_now(), self.now()
         mine = Record(ENTER, 0, self.rank, group.key, number, check, time_a=due, time_b=now)
         place = (group.key, number)
-        self._slot.entered(call, place, group.calls + 1)
+        self._slot.entered(call, (group.key, group.calls), group.calls)
         leader = group.ranks[0]
         if self._inbox.spins or len(group.ranks) == 2:
             for rank in group.ranks:
@@ -139,7 +139,7 @@ class Meeter(Listener):
         )
         del self._entered[place]
         if any(record.check != mine.check for record in entered.values()):
-            raise mismatch_error(self._calls(group.ranks, call, place), nth=group.calls + 1)
+            raise mismatch_error(self._calls(group.ranks, call, place), nth=group.calls)
         came = [mine, *entered.values()]
         return mine._replace(time_a=max(r.time_a for r in came), time_b=max(r.time_b for r in came))
 

@@ -14,7 +14,6 @@ import signal
 import threading
 import time
 
-from ...cluster.collectives import Work
 from ...cluster.model import Cluster
 
 _LATE_S = 0.01
@@ -83,11 +82,6 @@ class Pacer:
         moving_s = now - max(arrives, sent, self._began)
         start = max(head - self.cluster.link(self._rank, src)[0], self._due_then)
         return max(arrives, start + moving_s, now - _LATE_S)
-
-    def collective_end(self, last_entry: float, work: Work, ranks: tuple[int, ...]) -> tuple[str, float]:
-        """The algorithm of a collective, and when it should end."""
-        algorithm, seconds = self.cluster.priced(work, ranks)
-        return algorithm, last_entry + seconds
 
 
 def die_in_time(pacer: Pacer | None, origin: float, returned: threading.Event) -> None:

@@ -15,10 +15,11 @@ import struct
 from torch import Tensor
 
 from ...cluster.collectives import even_chunks
-from ...node.port import Collective, Group, reduce_in_rank_order
+from ...node.port import Collective, Group, Ticket, reduce_in_rank_order
 from .areas import SLOT, SMALL, Area, Arena, Region, blocks
 from .board import Board, Slot
 from .endpoint import Endpoint
+from .posted import Posted
 from .wire import Inbox
 
 _ENTRY = struct.Struct("<QQQQ")  # a group's key, its area, and for both slots: where the input lies instead
@@ -49,6 +50,34 @@ class ShmCollectives(Endpoint):
     def _move(self, group: Group, work: Collective) -> float:
         last: float = getattr(self, f"_{work.name}")(group, work)
         return last
+
+    def _set_out(self, posted: Posted) -> None:
+        for peer, rank in enumerate(posted.group.ranks):
+            if peer != posted.group.me and (part := posted.gives(peer)).numel():
+                ticket = Ticket(posted.work.call, (rank,), self.now())
+                self.send(posted.group, part, rank, -posted.number, ticket, snapshot=False)
+
+    def _collect(self, posted: Posted) -> None:
+        self._receive(posted)
+        coming = posted.coming
+        self._until(
+            lambda: all(ticket.done for ticket in coming),
+            posted.work.call,
+            lambda: tuple(ticket.peer for ticket in coming if not ticket.done),
+        )
+
+    def _is_here(self, posted: Posted) -> bool:
+        self._receive(posted)
+        return all(ticket.done for ticket in posted.coming)
+
+    def _receive(self, posted: Posted) -> None:
+        """Post a receive for each part, once: all ranks have given their word."""
+        for peer, rank in enumerate(posted.group.ranks):
+            if peer != posted.group.me and peer not in posted.parts:
+                posted.parts[peer] = part = posted.work.given.new_empty(posted.takes(peer))
+                if part.numel():
+                    posted.coming.append(Ticket(posted.work.call, (rank,), self.now()))
+                    self.recv(posted.group, part, -posted.number, posted.coming[-1])
 
     def _open(self, group: Group, call: str) -> tuple[Area, float]:
         """This group's areas; at its first collective every member makes its own and they meet."""

@@ -7,6 +7,7 @@ receive by tag and from any source.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from ...node.port import Collective, Group, Port, Ticket
 from ..plan import Plan
 from .endpoint import Endpoint
 from .groups import move
+from .posted import Posted
 
 
 class Staged:
@@ -59,16 +61,26 @@ class Staged:
         if host is not None and tensor is not None:
             tensor.copy_(host)
 
+    @property
+    def modelled(self) -> bool:
+        return self.endpoint.modelled
+
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
-        own = _to_host(work.own)
-        full = own if work.full is work.own else _to_host(work.full)
-        staged = Collective(work.name, work.op, work.src, own, full, work.chunks, work.call)
+        staged = _on_host(work)
         times = self.endpoint.collective(group, staged)
-        if work.name == "all_gather":
-            work.full.copy_(full)
-        else:
-            work.own.copy_(own)
+        _land_result(staged, work)
         return times
+
+    def start(self, group: Group, work: Collective) -> tuple[Posted, Collective]:
+        return self.endpoint.start(group, _on_host(work)), work
+
+    def finish(self, posted: tuple[Posted, Collective]) -> tuple[float, float]:
+        times = self.endpoint.finish(posted[0])
+        _land_result(posted[0].work, posted[1])
+        return times
+
+    def look(self, posted: tuple[Posted, Collective]) -> bool:
+        return self.endpoint.look(posted[0])
 
 
 class NcclStaged(Staged):
@@ -110,3 +122,17 @@ def place(endpoint: Endpoint, plan: Plan, local_rank: int, store: Callable[[], d
 def _to_host(tensor: Tensor) -> Tensor:
     """A copy of ``tensor`` in the host's memory, of its own also where it lies there already."""
     return tensor.to("cpu", copy=True)
+
+
+def _on_host(work: Collective) -> Collective:
+    """The same collective of tensors in the host's memory."""
+    own, given = _to_host(work.own), _to_host(work.given)
+    full = own if work.full is work.own else _to_host(work.full)
+    return replace(work, own=own, full=full, given=given)
+
+
+def _land_result(staged: Collective, work: Collective) -> None:
+    if work.name == "all_gather":
+        work.full.copy_(staged.full)
+    else:
+        work.own.copy_(staged.own)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-OFFER, TAKEN, PIECE, ROOM, ENTER, RELEASE, WANT = range(1, 8)
+OFFER, TAKEN, PIECE, ROOM, ENTER, RELEASE, WANT, WORD = range(1, 9)
 
 INLINE = 64  # bytes of a message that fit into a record itself
 _RECORD = struct.Struct(f"<BBHIQIiQQddQ{INLINE}s")

@@ -1,0 +1,241 @@
+"""A node's collectives: what each call takes, and the handle of one that goes on while the node computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..cluster import collectives
+from ..cluster.collectives import Work
+from ..errors import LabError
+from .arguments import check_op, chunked, rank_in_group, readable, writable, write_back
+from .messages import Messages
+from .port import MOST_GROUPS, Collective
+
+
+class _Call(NamedTuple):
+    """A call as ranks compare it: its name and arguments, and the shape or the sizes that all must share."""
+
+    name: str
+    op: str = ""
+    src: int = 0  # rank in the group
+    root: str = ""  # that rank as the worker wrote it, "src=1"
+    told: tuple[int, ...] | None = None
+    chunks: tuple[int, ...] | None = None  # elements of each rank's chunk, where they are listed
+
+    def words(self, dtype: torch.dtype, group: str, asynchronous: bool) -> str:
+        """As reports show it: "all_reduce(op=sum) of float32 (3,)"."""
+        return _words(self.name, self.op, self.root, self.told, dtype, group, asynchronous)
+
+
+@lru_cache(maxsize=256)
+def _words(
+    name: str, op: str, root: str, told: Any, dtype: torch.dtype, group: str, asynchronous: bool
+) -> str:
+    arguments = [f"op={op}" if op else root, "async_op=True" if asynchronous else ""]
+    tensors = "" if told is None else f" of {str(dtype)[6:]} {tuple(told)}"
+    where = f" in the group of {group}" if group else ""
+    return f"{name}({', '.join(filter(None, arguments))}){tensors}{where}"
+
+
+def _told(whole: Tensor | Sequence[Tensor], sizes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    return whole.shape if isinstance(whole, Tensor) else sizes
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One call of a collective: what the engine is given, what it costs, and what is left to do after it."""
+
+    work: Collective
+    cost: Work
+    called: float
+    written: Callable[[], None]  # lets the worker's tensors know that they have changed
+
+
+class Pending:
+    """A collective under way, from a call with ``async_op=True``."""
+
+    def __init__(self, node: Collectives, asked: _Asked, given: Sequence[Tensor]) -> None:
+        self._node, self._asked = node, asked
+        self._given = [(tensor, tensor._version) for tensor in given]  # as the worker gave them
+        self._posted: Any = None  # the engine's own, once it has it
+
+    def done(self) -> bool:
+        """Whether it has been carried out here; never blocks, and makes what progress is possible."""
+        if self in self._node._family.pending:
+            self._node._enter("done")
+            if self._node._port.look(self._posted):
+                self.wait()
+        return self not in self._node._family.pending
+
+    def wait(self) -> None:
+        """Block until it is carried out; only now do the tensors of the call hold its result.
+
+        Raises ``LabError`` where what was given has been written to meanwhile: on a real network the others
+        may have got the old numbers, or the new ones, or some of both.
+        """
+        if self in self._node._family.pending:
+            self._node._enter("wait")
+            self._refuse_torn()
+            del self._node._family.pending[self]
+            waits = self._node.now()
+            self._node._finished(self._asked, waits, *self._node._port.finish(self._posted))
+
+    def start(self) -> None:
+        """Hand it to the engine: at the call, or at the end of the compute span around it."""
+        self._asked.called = self._node.now()
+        self._posted = self._node._port.start(self._node._group, self._asked.work)
+
+    def told(self) -> str:
+        """The call as the worker wrote it."""
+        return self._asked.work.call
+
+    def _refuse_torn(self) -> None:
+        """The version counter tells of every write, also to a view beside; the bytes tell whether here."""
+        at = 0
+        for tensor, version in self._given:
+            size = tensor.numel()
+            if tensor._version != version and _differ(tensor, self._asked.work.given[at : at + size]):
+                raise LabError(
+                    f"rank {self._node.rank} wrote to a tensor while {self.told()} was under way: the others "
+                    "may have got the old numbers or the new ones. Wait first, then write."
+                )
+            at += size
+
+
+def _differ(tensor: Tensor, given: Tensor) -> bool:
+    flat = tensor.detach().contiguous().view(-1)
+    return not torch.equal(flat.view(torch.uint8), given.view(torch.uint8))
+
+
+class Collectives(Messages):
+    """The part of a node that meets others. With ``async_op=True`` a call returns a handle at once.
+
+    The node goes on computing meanwhile; the handle's ``wait`` brings the result, and until then the call's
+    tensors stay as they are. All ranks must say the same ``async_op``. Such a call may stand inside a compute
+    span and in a backward hook; on the virtual and the paced clock it is dated at the end of that span, so
+    buckets that shall overlap take a span each.
+    """
+
+    def broadcast(self, tensor: Tensor, src: int, async_op: bool = False) -> Pending | None:
+        """Every rank's ``tensor`` becomes rank ``src``'s, in place."""
+        self._enter("broadcast", async_op)
+        rank_in_group(self, f"broadcast(src={src!r})", src)
+        flat = writable(self, "broadcast", tensor)
+        call = _Call("broadcast", src=src, root=f"src={src}", told=tensor.shape)
+        return self._collective(call, flat, flat, [tensor], lambda: write_back(tensor, flat), async_op)
+
+    def all_reduce(self, tensor: Tensor, op: str = "sum", async_op: bool = False) -> Pending | None:
+        """Every rank's ``tensor`` becomes the reduction over all ranks, in place, added in rank order."""
+        self._enter("all_reduce", async_op)
+        flat = writable(self, "all_reduce", tensor)
+        check_op("all_reduce", op, flat)
+        call = _Call("all_reduce", op, told=tensor.shape)
+        return self._collective(call, flat, flat, [tensor], lambda: write_back(tensor, flat), async_op)
+
+    def reduce_scatter(
+        self, output: Tensor, input: Tensor | Sequence[Tensor], op: str = "sum", async_op: bool = False
+    ) -> Pending | None:
+        """``output`` becomes this rank's chunk of the reduction of all ranks' ``input``.
+
+        ``input``: world_size times as many elements as ``output``, or a list of one tensor a rank.
+        """
+        self._enter("reduce_scatter", async_op)
+        own = writable(self, "reduce_scatter", output)
+        full, chunks = chunked(self, "reduce_scatter", input, own)
+        check_op("reduce_scatter", op, own)
+        parts = [input] if isinstance(input, Tensor) else list(input)
+        call = _Call("reduce_scatter", op, told=_told(input, chunks), chunks=chunks)
+        return self._collective(call, own, full, parts, lambda: write_back(output, own), async_op)
+
+    def all_gather(
+        self, output: Tensor | Sequence[Tensor], input: Tensor, async_op: bool = False
+    ) -> Pending | None:
+        """``output`` becomes the ``input`` of all ranks one after another.
+
+        ``output``: world_size times as many elements as ``input``, or a list of one tensor a rank.
+        """
+        self._enter("all_gather", async_op)
+        own = readable(self, "all_gather", input)
+        outputs = [output] if isinstance(output, Tensor) else list(output)
+        flats = [writable(self, "all_gather", part) for part in outputs]
+        full, chunks = chunked(self, "all_gather", output, own)
+        full = flats[0] if isinstance(output, Tensor) else full
+
+        def written() -> None:
+            pieces = full.split([flat.numel() for flat in flats])
+            for part, flat, piece in zip(outputs, flats, pieces, strict=True):
+                if flat is not full:
+                    flat.copy_(piece)
+                write_back(part, flat)
+
+        call = _Call("all_gather", told=_told(output, chunks), chunks=chunks)
+        return self._collective(call, own, full, [input], written, async_op)
+
+    def barrier(self, async_op: bool = False) -> Pending | None:
+        """Wait until every rank is here."""
+        self._enter("barrier", async_op)
+        nothing = torch.empty(0)
+        return self._collective(_Call("barrier"), nothing, nothing, [], lambda: None, async_op)
+
+    def _collective(
+        self,
+        call: _Call,
+        own: Tensor,
+        full: Tensor,
+        given: Sequence[Tensor],
+        written: Callable[[], None],
+        asynchronous: bool,
+    ) -> Pending | None:
+        asked = self._asked(call, own, full, written, asynchronous)
+        self._group.calls += 1
+        if not asynchronous:
+            self._finished(asked, asked.called, *self._port.collective(self._group, asked.work))
+            return None
+        pending = Pending(self, asked, given)
+        self._family.pending[pending] = None
+        if self._family.computing and self._port.modelled:
+            self._family.deferred.append(pending)
+        else:
+            pending.start()
+        return pending
+
+    def _asked(
+        self, call: _Call, own: Tensor, full: Tensor, written: Callable[[], None], asynchronous: bool
+    ) -> _Asked:
+        n, size = len(self._group.ranks), own.element_size()
+        if call.chunks is None:
+            chunks = collectives.even_chunks(full.numel(), n)
+            cost = collectives.even_work(call.name, full.numel(), n, size, call.src)
+        else:
+            chunks, cost = call.chunks, Work(call.name, tuple(c * size for c in call.chunks), call.src)
+        if not self._group.calls:
+            self._count_group()
+        words = call.words(own.dtype, self._group.words(self._family.world_size), asynchronous)
+        given = full if call.name == "reduce_scatter" else own
+        given = given.clone() if asynchronous else given
+        work = Collective(call.name, call.op, call.src, own, full, chunks, words, given)
+        return _Asked(work, cost, self.now(), written)
+
+    def _finished(self, asked: _Asked, waits: float, started: float, ended: float) -> None:
+        """Record a collective that ran from ``started`` to ``ended``; ``waits``: since when it was waited for."""
+        work, algorithm = asked.work, self._port.algorithm
+        asked.written()
+        self._wait_span(waits, started, -1, work.name)
+        nbytes, messages = collectives.traffic(algorithm, asked.cost, self.rank)
+        self._recorder.sent(nbytes, messages)
+        label = f"{work.op} by {algorithm}".lstrip() if self._port.chooses else work.op
+        if group := self._group.words(self._family.world_size):
+            label = f"{label}, {group}" if label else group
+        self._recorder.span(work.name, max(asked.called, started), ended, -1, nbytes, label)
+
+    def _count_group(self) -> None:
+        """Note a group's first collective: each has an area of its own in shared memory."""
+        self._family.meeting += 1
+        if self._family.meeting > MOST_GROUPS:
+            raise ValueError(f"a rank can be in {MOST_GROUPS} groups with collectives; this is one more.")
