@@ -85,6 +85,9 @@ class _Walk:
         if cause in self._pair:
             there = self._message(span, rank, time_s, *self._pair[cause])
         elif cause >= 0 and cause != span and spans.kind[cause] >= FIRST_COLLECTIVE:
+            begins = float(spans.start_s[cause])
+            if begins < time_s == spans.end_s[cause]:  # of a handle: the node had gone on, or waits for it
+                time_s = self._add(cause, rank, begins, time_s)
             there = int(spans.rank[self._last[self._meeting[cause]]]), time_s
         else:
             there = rank, time_s

@@ -81,12 +81,12 @@ class Spans:
     @cached_property
     def main(self) -> Array:
         """Which spans make up their rank's time one after another; the others lie beside these."""
-        found = (self.end_s > self.start_s) & ~np.isin(self.kind, (SEND, RECV))
-        moving = (self.end_s > self.start_s) & np.isin(self.kind, (SEND, RECV))
+        lasts, fixed = self.end_s > self.start_s, np.isin(self.kind, (COMPUTE, WAIT))
+        found = lasts & fixed
         for part in _by_rank(self.rank, self.nodes):
-            fixed, messages = part[found[part]], part[moving[part]]
-            if len(messages):
-                found[_in_a_row(self, fixed, messages)] = True
+            own, others = part[found[part]], part[(lasts & ~fixed)[part]]
+            if len(others):
+                found[_in_a_row(self, own, others)] = True
         return found
 
     @cached_property
@@ -113,14 +113,15 @@ class Spans:
     def meetings(self) -> Array:
         """By span: the number of the collective that it is part of, or -1.
 
-        The members of a group call its collectives in the same order, so the k-th one of a rank in a group
-        belongs to the k-th ones of the others. Numbers count in order of group and k.
+        The members of a group call its collectives in the same order, and begin them so, whenever they wait
+        for them: the k-th of a rank in a group belongs to the k-th ones of the others. Numbers count in
+        order of group and k.
         """
         found = np.full(len(self.rank), -1)
         spans = np.flatnonzero(self.kind >= FIRST_COLLECTIVE)
         group = self.group[spans]
         _, own = np.unique(np.stack([group, self.rank[spans]]), axis=1, return_inverse=True)
-        order = np.argsort(own.ravel(), kind="stable")
+        order = np.lexsort((self.start_s[spans], own.ravel()))
         sizes = np.bincount(own.ravel())
         count = np.empty(len(spans), dtype=np.int64)
         count[order] = np.arange(len(spans)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -168,7 +169,7 @@ def _by_rank(rank: Array, nodes: int) -> list[Array]:
 
 
 def _in_a_row(spans: Spans, fixed: Array, messages: Array) -> list[int]:
-    """Which messages of a rank overlap neither its ``fixed`` spans nor one another."""
+    """Which messages and collectives of a rank overlap neither its ``fixed`` spans nor one another."""
     fixed = fixed[np.argsort(spans.start_s[fixed], kind="stable")]
     ends = np.concatenate([[-np.inf], np.maximum.accumulate(spans.end_s[fixed])])
     earlier = np.searchsorted(spans.start_s[fixed], spans.end_s[messages] - _SAME_S)

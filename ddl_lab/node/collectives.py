@@ -55,6 +55,7 @@ class _Asked:
     cost: Work
     called: float
     written: Callable[[], None]  # lets the worker's tensors know that they have changed
+    beside: bool  # the node goes on meanwhile
 
 
 class Pending:
@@ -220,13 +221,13 @@ class Collectives(Messages):
         given = full if call.name == "reduce_scatter" else own
         given = given.clone() if asynchronous else given
         work = Collective(call.name, call.op, call.src, own, full, chunks, words, given)
-        return _Asked(work, cost, self.now(), written)
+        return _Asked(work, cost, self.now(), written, asynchronous)
 
     def _finished(self, asked: _Asked, waits: float, started: float, ended: float) -> None:
-        """Record a collective that ran from ``started`` to ``ended``; ``waits``: since when it was waited for."""
+        """Record a collective from ``started`` to ``ended``, for which this rank ``waits`` since then."""
         work, algorithm = asked.work, self._port.algorithm
         asked.written()
-        self._wait_span(waits, started, -1, work.name)
+        self._wait_span(waits, ended if asked.beside else started, -1, work.name)
         nbytes, messages = collectives.traffic(algorithm, asked.cost, self.rank)
         self._recorder.sent(nbytes, messages)
         label = f"{work.op} by {algorithm}".lstrip() if self._port.chooses else work.op

@@ -117,7 +117,7 @@ class Messages:
         return handle
 
     def _finish(self) -> None:
-        """At the worker's end: see all delivered that was posted and not waited for, and tell of collectives."""
+        """At the worker's end: see all delivered that nobody waited for, and tell of collectives among it."""
         for handle in self._family.unfinished:
             handle.wait()
         for pending in tuple(self._family.pending):
