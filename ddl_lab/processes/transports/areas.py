@@ -24,7 +24,7 @@ class Region:
 
     TABLE = 0  # of its groups
     READY = 2**11  # room for messages laid ready before they are asked for
-    READY_SIZE = 2**22
+    READY_SIZE = 2**25
     PIECES = READY + READY_SIZE  # and for pieces of large ones
     PIECES_SIZE = 2**21
     ARENA = PIECES + PIECES_SIZE  # and for whole tensors

@@ -57,7 +57,7 @@ class Mailbox(Meeter):
         key = (group.key, tag)
         self._sent_to[dst, key] += 1
         place = (dst, key, self._sent_to[dst, key])
-        message = Outgoing(self._sent, place, dst, tensor, nbytes(tensor), ticket, snapshot)
+        message = Outgoing(self._sent, place, dst, tensor, nbytes(tensor), ticket, snapshot, tag < 0)
         self._outgoing[self._sent] = message
         head = self.pacer.departure(self._due_now(), dst, message.size) if self.pacer and tag >= 0 else 0.0
         offset, size, inline = self._lay_ready(message)

@@ -35,6 +35,7 @@ class Outgoing:
     size: int  # bytes
     ticket: Ticket
     snapshot: bool  # the worker may change ``data`` as soon as the call returns
+    posted: bool = False  # a collective's: its sender goes on and does not wait for it
     loaded: int = 0
     ready: bool = False  # laid whole with the offer
     blocks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, count) in flight

@@ -30,19 +30,31 @@ class ShmEndpoint(ShmCollectives):
         self._ready_room = Outbox(region + Region.READY, Region.READY_SIZE)
         self._piece_room = Outbox(region + Region.PIECES, Region.PIECES_SIZE)
         self._wanted: list[Outgoing] = []  # large messages of which the receiver has asked for more
+        self._laid: dict[int, tuple[int, int]] = {}  # by address of a tensor for several: place, readers left
 
     def _lay_ready(self, message: Outgoing) -> tuple[int, int, bytes]:
         size, address = message.size, message.data.data_ptr()
         if size <= INLINE:
             message.loaded, message.ready = size, True
             return 0, size, ctypes.string_at(address, size)
-        offset = self._ready_room.take(size) if size <= _PIECE else None
+        offset = self._lay_whole(message, size, address)
         if offset is None:
             return 0, 0, b""
-        ctypes.memmove(self._address + offset, address, size)
         message.loaded, message.ready = size, True
         message.blocks.append((offset, size))
         return offset, size, b""
+
+    def _lay_whole(self, message: Outgoing, size: int, address: int) -> int | None:
+        """Lay all of a message; once for all its readers, where it is a collective's."""
+        offset, readers = self._laid.get(address, (None, 0)) if message.posted else (None, 0)
+        if offset is None:
+            offset = self._ready_room.take(size) if size <= _PIECE or message.posted else None
+            if offset is None:
+                return None
+            ctypes.memmove(self._address + offset, address, size)
+        if message.posted:
+            self._laid[address] = offset, readers + 1
+        return offset
 
     def _on_room(self, record: Record) -> None:
         message = self._outgoing[record.number]
@@ -70,10 +82,30 @@ class ShmEndpoint(ShmCollectives):
 
     def _settled(self, message: Outgoing) -> None:
         room = self._ready_room if message.ready else self._piece_room
+        if not self._is_last_reader(message):
+            message.blocks.clear()
         for block in message.blocks:
             room.give(*block)
         if self._wanted:
             self._lay_pieces()
+
+    def _is_last_reader(self, message: Outgoing) -> bool:
+        address = message.data.data_ptr()
+        if not (message.posted and message.ready and address in self._laid):
+            return True
+        offset, readers = self._laid.pop(address)
+        if readers > 1:
+            self._laid[address] = offset, readers - 1
+        return readers == 1
+
+    def close(self) -> None:
+        """Say that the worker has ended, once the others have all that they need of it."""
+        self._until(
+            lambda: not any(m.posted and not m.ready for m in self._outgoing.values()),
+            "its part of a large collective",
+            lambda: tuple({m.dst for m in self._outgoing.values() if m.posted and not m.ready}),
+        )
+        super().close()
 
     def _fetch(self, message: Incoming, piece: Record) -> int:
         assert message.target is not None
