@@ -1,4 +1,4 @@
-"""Collectives that don't block: the numbers of the blocking ones in every engine, and words for what goes wrong."""
+"""Collectives that don't block: in every engine the blocking ones' numbers, and words for what goes wrong."""
 
 from functools import partial
 
