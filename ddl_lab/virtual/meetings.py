@@ -24,7 +24,8 @@ class Meeting:
     """One collective of one group: who has entered, with what, and when it ends."""
 
     __slots__ = (
-        "_copies", "_missing", "algorithm", "begins", "ends", "first", "latest", "nth", "over", "ranks", "works",
+        "_copies", "_missing", "algorithm", "begins", "ends", "first", "latest", "nth", "over", "ranks",
+        "works",
     )  # fmt: skip
 
     def __init__(self, ranks: tuple[int, ...], nth: int) -> None:

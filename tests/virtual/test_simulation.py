@@ -345,10 +345,16 @@ def endless(node):
         sys.modules["kept"].append(node.rank)
 
 
+def endless_one(nodes):
+    """A simulation in which every node is under way, however busy the machine is."""
+    simulation = Simulation(endless, nodes)
+    while len(simulation.history.metrics) < 2 * nodes:
+        simulation.advance(0.0)
+    return simulation
+
+
 def test_closing_early_ends_all_nodes_and_keeps_the_history(kept):
-    simulation = Simulation(endless, 3)
-    simulation.advance(0.0)
-    simulation.advance(0.02)
+    simulation = endless_one(3)
     simulation.close()
     simulation.close()
     assert kept == [0, 1, 2] and len(simulation.history.metrics) > 3
@@ -357,15 +363,13 @@ def test_closing_early_ends_all_nodes_and_keeps_the_history(kept):
 
 
 def test_a_simulation_that_is_dropped_ends_its_nodes(kept):
-    simulation = Simulation(endless, 3)
-    simulation.advance(0.01)
+    simulation = endless_one(3)
     del simulation
     assert kept == [0, 1, 2]
 
 
 def test_a_simulation_dropped_in_a_thread_is_ended_by_the_next(kept):
-    box = [Simulation(endless, 2)]
-    box[0].advance(0.01)
+    box = [endless_one(2)]
     thread = threading.Thread(target=box.clear)
     thread.start()
     thread.join()
@@ -375,8 +379,7 @@ def test_a_simulation_dropped_in_a_thread_is_ended_by_the_next(kept):
 
 
 def test_an_unfinished_simulation_does_not_stand_in_the_way(kept):
-    unfinished = Simulation(endless, 2)
-    unfinished.advance(0.01)
+    unfinished = endless_one(2)
     assert simulate(lambda node: node.rank, 2).results == [0, 1]
     unfinished.close()
 
