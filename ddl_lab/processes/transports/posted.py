@@ -99,6 +99,7 @@ class Posting(Mailbox):
         return self.pacer is not None
 
     def start(self, group: Group, work: Collective) -> Posted:
+        self.enters()
         posted = Posted(group, work, self._due_now())
         self._posts[posted.place] = posted
         if self.pacer:
@@ -108,14 +109,18 @@ class Posting(Mailbox):
         self._set_out(posted)
         self._handle_all()
         self._take_words(posted.place)
+        if self.pacer:
+            self.pacer.reached(self._due_now())  # the bytes that were copied took real time
         return posted
 
     def finish(self, posted: Posted) -> tuple[float, float]:
+        self.enters()
         call = posted.work.call
         self._slot.entered(call, posted.place, posted.number)
         self._until(lambda: not posted.missing, call, lambda: posted.missing)
         if len(set(posted.calls.values())) > 1:
             raise mismatch_error(posted.calls, nth=posted.number)
+        all_here = self.now()
         self._collect(posted)
         posted.carry_out()
         del self._posts[posted.place]
@@ -123,7 +128,8 @@ class Posting(Mailbox):
             return posted.latest, self.now()
         self._price_until(posted.latest)
         self.algorithm = posted.algorithm
-        self._rest_until(posted.ends)
+        worked = self.pacer.due(all_here) + self.now() - all_here
+        self._rest_until(max(posted.ends, worked))
         return posted.begins, posted.ends
 
     def look(self, posted: Posted) -> bool:

@@ -152,7 +152,7 @@ def test_a_step_is_its_computing_and_the_longer_of_exchange_and_price(latency_s,
     one = torch.ones(1)
     for _ in range(20):
         here.computed(here.now(), "seconds", 0.02)
-        here.collective(Group((0, 1), 0), Collective("all_reduce", "sum", 0, one, one, (1, 0), "it"))
+        here.collective(Group((0, 1), 0), Collective("all_reduce", "sum", 0, one, one, (1, 0), "it", one))
     assert 20 * step_s <= here.time_s < 20 * step_s + 3e-3
 
 
