@@ -5,18 +5,22 @@ TORCH_INDEX ?=
 LAB_FLAGS ?=
 # the learner's own copies of the labs: `make clean` spares them
 MINE ?= my_labs
+# how many files of tests run side by side; each starts processes of its own
+JOBS ?= 2
 
 VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
-.PHONY: help setup lab labs gate test bench lint map lines classroom-env clean
+.PHONY: help setup lab labs gate test fuzz grade bench lint map lines classroom-env clean
 
 help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
 	@echo "make lab     open your own copies of the labs (in $(MINE)) in JupyterLab"
 	@echo "make test    check everything: ruff, mypy, tests, labs"
+	@echo "make fuzz    the long versions of tests by chance, some minutes"
+	@echo "make grade   all labs through nbgrader, untouched and answered, some minutes"
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
 	@echo "make gate    run all labs as a reader who predicts nothing, and see that none tells an answer"
@@ -48,8 +52,16 @@ labs: setup
 gate: setup
 	DDL_LAB_GATE=all $(RUN) -m pytest -q tests/labs/test_gate.py
 
+# whole files side by side, those that take long first (tests/conftest.py)
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# tests that strike by chance, or many times, at full length: after a change to processes
+fuzz: setup
+	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/processes
+
+grade: setup
+	DDL_LAB_GRADE=all $(RUN) -m pytest tests/classroom/test_nbgrader.py
 
 bench: setup
 	$(RUN) -m benchmarks

@@ -8,7 +8,7 @@ import sys
 from .table import HEAD
 
 ROOMS = (
-    "startup", "training", "simulation", "transport", "server", "pacing", "prediction", "recording",
+    "startup", "ending", "training", "simulation", "transport", "server", "pacing", "prediction", "recording",
     "pipeline", "synchronous", "tensor", "explorer",
 )  # fmt: skip
 

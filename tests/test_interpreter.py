@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 import torch
-from waiting import wait_until
+from waiting import AGES_S, patience, wait_until
 
 from ddl_lab.interpreter import Interpreter
 
@@ -61,10 +60,9 @@ def test_whoever_is_done_first_leaves_last(python):
 
 
 def test_a_rank_that_waits_is_ended(python):
-    began = time.monotonic()
-    tried = python("import time\nif rank: time.sleep(60)", ranks=2, timeout_s=0.5)
-    assert time.monotonic() - began < 20
-    assert tried.errors == ["", "still waiting after 0.5 s, and ended from outside"]
+    with patience():
+        tried = python(f"import time\nif rank: time.sleep({AGES_S})", ranks=2, timeout_s=2.0)
+    assert tried.errors == ["", "still waiting after 2 s, and ended from outside"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +92,7 @@ def test_the_meeting_place_is_private_and_gone_afterwards(python):
 
 
 def test_nothing_is_left_when_the_notebook_is_killed(tmp_path):
-    lines = f"import os, time; open('{tmp_path}/' + str(os.getpid()), 'w').close(); time.sleep(60)"
+    lines = f"import os, time; open('{tmp_path}/' + str(os.getpid()), 'w').close(); time.sleep({AGES_S})"
     asked = f"from ddl_lab.interpreter import Interpreter; Interpreter()({lines!r}, ranks=2)"
     folder = tmp_path / "temporary"
     folder.mkdir()

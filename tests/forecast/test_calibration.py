@@ -1,6 +1,5 @@
-"""``Cluster.measure``: what it measures, what it tells, how long it takes."""
+"""``Cluster.measure``: what it measures, what it tells."""
 
-import time
 from statistics import fmean
 
 import pytest
@@ -12,18 +11,12 @@ from ddl_lab.forecast.calibration import MeasuredCluster
 
 
 @pytest.fixture(scope="module")
-def measured():
-    began = time.perf_counter()
-    return lab.Cluster.measure(), time.perf_counter() - began
+def cluster():
+    """This machine; how long measuring takes, ``make bench`` says."""
+    return lab.Cluster.measure()
 
 
-def test_a_machine_is_measured_in_under_ten_seconds(measured):
-    _, took_s = measured
-    assert took_s < 10
-
-
-def test_it_is_a_cluster_whose_numbers_lie_within_their_spread(measured):
-    cluster, _ = measured
+def test_it_is_a_cluster_whose_numbers_lie_within_their_spread(cluster):
     assert isinstance(cluster, lab.Cluster) and cluster.transport == "shm" and cluster.cores >= 1
     assert set(cluster.spread) == {"speeds", "flops_per_s", "latency_s", "bandwidth_bytes_per_s"}
     for name, (low, high) in cluster.spread.items():
@@ -32,22 +25,18 @@ def test_it_is_a_cluster_whose_numbers_lie_within_their_spread(measured):
     assert 1 <= cluster.flops_per_s / (4 * 201_217 * cluster.speeds) < 10
 
 
-def test_numbers_are_of_an_order_that_computers_have(measured):
-    cluster, _ = measured
+def test_numbers_are_of_an_order_that_computers_have(cluster):
     assert 100 < cluster.speeds < 1e7
     assert 1e-7 < cluster.latency_s < 0.1
     assert 1e6 < cluster.bandwidth_bytes_per_s < 1e13
 
 
-def test_its_table_tells_where_and_how_far_the_numbers_scattered(measured):
-    cluster, _ = measured
+def test_its_table_tells_where_and_how_far_the_numbers_scattered(cluster):
     table = cluster._repr_html_()
     assert "over shm" in table and "latency_s lay in" in table and "samples/s to" in table
 
 
-def test_a_measured_cluster_simulates_and_keeps_pace_like_any_other(measured):
-    cluster, _ = measured
-
+def test_a_measured_cluster_simulates_and_keeps_pace_like_any_other(cluster):
     def worker(node):
         with node.compute(seconds=0.01):
             pass

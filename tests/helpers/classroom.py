@@ -10,13 +10,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from reading import TIMINGS
 
 from tests.house.test_environment import lock_pins
 from tools.make_classroom import LOCKS, Failed, Unavailable, make
 
 ROOT = Path(__file__).parents[2]
 LAB = "00_start_here.ipynb"
-TIMINGS = ("s00-measure", "s00-startup-ask", "s00-startup", "s00-startup-look")  # of no use here
 TRY = """
 import os
 def tried(action, *where):

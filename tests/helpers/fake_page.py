@@ -3,6 +3,8 @@
 import asyncio
 from types import SimpleNamespace
 
+from waiting import PATIENCE_S
+
 
 class FakePage:
     """``widgets``: what was displayed as a widget; ``pictures``, ``words``: states, the last one newest."""
@@ -40,7 +42,7 @@ def in_a_loop(act):
     return asyncio.run(act())
 
 
-async def until(condition, seconds=20.0):
+async def until(condition, seconds=PATIENCE_S):
     """Let the loop go on until ``condition()`` holds."""
     end = asyncio.get_running_loop().time() + seconds
     while not condition():

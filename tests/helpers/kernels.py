@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 
 from jupyter_client.manager import start_new_kernel
 
@@ -18,16 +17,15 @@ class Kernel:
         return self.manager.provisioner.process.pid
 
     def run(self, code, timeout=60):
-        """What a cell printed, its error as (name, value, traceback), and seconds it took."""
-        began = time.monotonic()
+        """What a cell printed, and its error as (name, value, traceback)."""
         self.ask(code)
-        return self.collect(began, timeout)
+        return self.collect(timeout)
 
     def ask(self, code):
         """Let the kernel run ``code``; ``collect`` waits for its end."""
         self.asked = self.client.execute(code)
 
-    def collect(self, began, timeout=60):
+    def collect(self, timeout=60):
         text, error = "", None
         while True:
             message = self.client.get_iopub_msg(timeout=timeout)
@@ -42,7 +40,7 @@ class Kernel:
                 shown = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(content["traceback"]))
                 error = (content["ename"], content["evalue"], shown)
             elif message["msg_type"] == "status" and content["execution_state"] == "idle":
-                return text, error, time.monotonic() - began
+                return text, error
 
     def close(self):
         """End it. The channels to a killed one too: they would open socket after socket to reach it."""

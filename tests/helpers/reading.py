@@ -10,6 +10,8 @@ from typing import Any
 import nbformat
 
 LABS = Path(__file__).parents[2] / "labs"
+# cells of lab 00 that time this machine: of use to a reader only, and no later cell needs them
+TIMINGS = ("s00-measure", "s00-startup-ask", "s00-startup", "s00-startup-look")
 
 
 @lru_cache(maxsize=8)

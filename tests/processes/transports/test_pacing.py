@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from faulty import Loading
-from waiting import wait_until
+from faulty import Loading, is_stopped
+from waiting import AGES_S, patience, wait_until
 
 import ddl_lab as lab
 from ddl_lab.node.port import Collective, Group
@@ -260,7 +260,7 @@ def test_a_node_that_has_returned_does_not_fail():
 
 def test_a_node_killed_by_hand_before_its_time_is_told_as_such():
     run = lab.start(stepping, 2, cluster=lab.Cluster(fails={1: 60.0}), progress=False)
-    assert grows(run, 1, 20)
+    grows(run, 1)
     run.kill(1)
     with pytest.raises(lab.WorkerError, match=r"rank 1 was killed by SIGKILL \(by hand"):
         run.wait()
@@ -280,57 +280,56 @@ def rows(run, rank):
     return int((run.history.metrics["rank"] == rank).sum())
 
 
-def grows(run, rank, seconds=1.0):
-    before, end = rows(run, rank), time.monotonic() + seconds
-    while time.monotonic() < end:
-        if rows(run, rank) > before + 1:
-            return True
-        time.sleep(0.01)
-    return False
+def grows(run, rank, by=2):
+    """Wait until so many rows more have come from a rank."""
+    before = rows(run, rank)
+    wait_until(lambda: rows(run, rank) >= before + by, f"rank {rank} does not go on")
 
 
 @pytest.fixture
 def going():
     run = lab.start(stepping, 2, progress=False)
-    assert grows(run, 1, 20)
+    grows(run, 1)
     yield run
     run.stop()
 
 
 def test_slow_stretches_the_spans_of_one_rank_and_can_be_undone(going):
+    def lengths():
+        spans = going.history.spans
+        last = spans[spans.kind == "compute"].groupby("rank").last()
+        return (last.end_s - last.start_s).tolist()
+
     going.slow(1, 10)
-    time.sleep(1.0)
-    spans = going.history.spans
-    last = spans[spans.kind == "compute"].groupby("rank").last()
-    lengths = (last.end_s - last.start_s).tolist()
-    assert lengths[1] > 5 * lengths[0]
+    wait_until(lambda: lengths()[1] > 5 * lengths()[0])
     going.slow(1, 1)
+    wait_until(lambda: lengths()[1] < 2 * lengths()[0])
     assert [mark[1:] for mark in going.history.about["marks"]] == [(1, "slow x10"), (1, "slow x1")]
 
 
 def test_pause_holds_a_rank_and_resume_lets_it_go_on(going):
     going.pause(1)
-    time.sleep(0.2)  # what was on its way has arrived
-    assert not grows(going, 1, 0.4)
-    assert grows(going, 0)
+    wait_until(lambda: is_stopped(going.pids[1]))
+    grows(going, 0, 2)  # by now what rank 1 had sent has arrived
+    held = rows(going, 1)
+    grows(going, 0, 20)
+    assert rows(going, 1) == held
     going.resume(1)
-    assert grows(going, 1)
+    grows(going, 1)
     assert [text for _, _, text in going.history.about["marks"]] == ["paused", "resumed"]
 
 
 def test_kill_ends_the_run_and_names_the_rank(going):
-    began = time.monotonic()
     going.kill(1)
-    with pytest.raises(lab.WorkerError, match="rank 1 was killed by SIGKILL"):
+    with patience(), pytest.raises(lab.WorkerError, match="rank 1 was killed by SIGKILL"):
         going.wait()
-    assert time.monotonic() - began < 2
 
 
 def test_a_paused_rank_can_be_stopped(going):
     going.pause(0)
-    began = time.monotonic()
-    going.stop()
-    assert going.done and time.monotonic() - began < 2
+    with patience():
+        going.stop()
+    assert going.done
 
 
 def test_hands_on_ranks_that_are_not_there_are_refused(going):
@@ -343,13 +342,12 @@ def test_hands_on_ranks_that_are_not_there_are_refused(going):
 
 
 def test_hands_act_while_ranks_still_load(tmp_path):
-    run = lab.start(lambda node, _: time.sleep(30), 2, args=(Loading(tmp_path),), progress=False)
-    began = time.monotonic()
+    """Nobody lets them finish to load."""
+    run = lab.start(lambda node, _: None, 2, args=(Loading(tmp_path),), progress=False)
     run.slow(0, 2)
     run.kill(np.int64(1))
     with pytest.raises(lab.WorkerError, match="rank 1 was killed by SIGKILL"):
         run.wait()
-    assert time.monotonic() - began < 20, "loading takes 30 s"
     assert run.history.about["marks"] == [(0.0, 0, "slow x2"), (0.0, 1, "killed")]
 
 
@@ -358,7 +356,7 @@ def test_a_kill_is_in_sight_on_the_timeline_though_the_last_records_went_with_it
         with node.compute(seconds=0.001):
             pass
         node.record(at=1)
-        time.sleep(30)
+        time.sleep(AGES_S)
 
     run = lab.start(worker, 2, progress=False)
     wait_until(lambda: len(run.history.metrics) == 2)
