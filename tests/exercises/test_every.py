@@ -1,7 +1,8 @@
-"""Every exercise: it stands in a file of its name, its answer passes, an empty cell is not tried yet."""
+"""Every exercise stands in a file of its name, its tests too; its answer passes, an empty cell waits."""
 
 import importlib
 import inspect
+from pathlib import Path
 
 import pytest
 from exercising import said
@@ -37,6 +38,14 @@ def test_it_stands_in_a_file_of_its_name_in_its_labs_folder(one):
     home = f"ddl_lab.exercises.lab_{lab}"
     assert getattr(importlib.import_module(home), name) is one
     assert inspect.getmodule(one.reference).__name__ == f"{home}.{name}"
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.key)
+def test_a_file_of_its_name_holds_right_answers_in_other_styles_and_wrong_ones(one):
+    lab, _, name = one.key.partition(".")
+    text = (Path(__file__).parent / f"lab_{lab}" / f"test_{name}.py").read_text()
+    assert f"= passes(exercise.{name}," in text.replace("(\n    ", "(")
+    assert f"= refused(exercise.{name}," in text.replace("(\n    ", "(")
 
 
 def test_each_labs_exercises_come_in_the_order_in_which_the_lab_lists_them():

@@ -7,6 +7,7 @@ import math
 from ...cluster.model import Cluster
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
+from ..values import number
 
 
 def _overtaken_at(nodes, cluster):  # type: ignore[no-untyped-def]
@@ -17,14 +18,14 @@ def _overtaken_at(nodes, cluster):  # type: ignore[no-untyped-def]
 
 
 def _check_crossover(answer: Answer) -> str:
-    for latency_s, bandwidth in ((50e-6, 1e9), (2e-6, 1e8)):
+    for latency_s, bandwidth in ((50e-6, 1e9), (2e-3, 1e8)):
         cluster = Cluster(latency_s=latency_s, bandwidth_bytes_per_s=bandwidth)
         for nodes in (8, 64, 1000, 4, 3, 2):
-            got, right = answer(nodes, cluster), _overtaken_at(nodes, cluster)
-            if isinstance(got, bool) or not isinstance(got, int | float):
-                raise Wrong(f"return one number, the size in bytes, and not {got!r:.60}")
-            if not math.isclose(got, right, rel_tol=1e-3, abs_tol=1e-6):
-                raise Wrong(_why(float(got), right, nodes, cluster))
+            got = number(answer(nodes, cluster), f"the size for {nodes} nodes")
+            right = _overtaken_at(nodes, cluster)
+            whole = 2 * nodes  # bytes: chunks are of whole numbers, and so is what a search finds
+            if not math.isclose(got, right, rel_tol=1e-3, abs_tol=whole):
+                raise Wrong(_why(got, right, nodes, cluster))
     return "2 to 1,000 nodes on two clusters"
 
 

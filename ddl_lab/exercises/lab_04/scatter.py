@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...cluster.collectives import even_chunks
+from ...history.history import History
 from ...node.node import Node
 from ..helpers import Answer, Wrong, close, on_nodes, same_shape
 from ..machine import Exercise
@@ -36,7 +37,13 @@ def _check_scatter(answer: Answer) -> str:
     for sizes in ([5, 3, 8, 1], [3, 5], [4, 0, 2]):
         nodes, total = len(sizes), 4 * sum(sizes)
         history = on_nodes(_scatter, nodes, answer, sizes)
+        _check_neighbours(history)
         for rank, got in enumerate(history.results):
+            if nodes > 2 and history.messages_sent[rank] == nodes - 2:
+                raise Wrong(
+                    f"of {nodes} nodes, rank {rank} sends {nodes - 2} messages where {nodes - 1} do: a step "
+                    "is missing. A chunk passes all ranks but the one that it ends on"
+                )
             _check_chunk(rank, got, sizes)
         even = even_chunks(total // 4, nodes)  # as node.all_reduce and tensor_split cut it
         for rank in range(nodes):
@@ -48,6 +55,22 @@ def _check_scatter(answer: Answer) -> str:
             check_count(history, "bytes", rank, total - 4 * sizes[rank], why)
             check_count(history, "messages", rank, nodes - 1, {})
     return "unequal chunks on 2, 3 and 4 nodes; values, bytes and messages"
+
+
+def _check_neighbours(history: History) -> None:
+    """All send to the next rank, or all to the one before."""
+    spans, n = history.spans, history.nodes
+    sent = spans[spans["kind"] == "send"]
+    ways = {int(peer - rank) % n for rank, peer in zip(sent["rank"], sent["peer"], strict=True)}
+    if not ways and any(history.messages_sent):
+        raise Wrong("that is the node's own collective: build it of messages, node.isend and node.recv")
+    if len(ways) > 1 or not ways <= {1, n - 1}:
+        span = next(s for s in sent.itertuples() if len(ways) > 1 or int(s.peer - s.rank) % n in ways)
+        far = next((s for s in sent.itertuples() if int(s.peer - s.rank) % n not in (1, n - 1)), span)
+        raise Wrong(
+            f"of {n} nodes, rank {far.rank} sends to rank {far.peer}: around a ring, every message goes to "
+            "the right neighbour, who adds its own and sends on"
+        )
 
 
 def _check_chunk(rank: int, got: Any, sizes: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from ...cluster.model import Cluster
 from ..helpers import Answer, Wrong, on_nodes
 from ..machine import Exercise
 from ..traffic import check_count, check_marks, in_place
@@ -23,9 +24,12 @@ def _tree_sum(node, tensor):  # type: ignore[no-untyped-def]
         distance *= 2
 
 
+ROUNDS = Cluster(latency_s=0.0, bandwidth_bytes_per_s=1.0)  # a byte a second: time counts rounds
+
+
 def _check_tree(answer: Answer) -> str:
     for nodes in (1, 2, 4, 8, 3, 6, 7):
-        history = on_nodes(in_place, nodes, answer)
+        history = on_nodes(in_place, nodes, answer, cluster=ROUNDS)
         check_marks(0, history.results[0], nodes)
         for rank in range(1, nodes):
             check_count(history, "messages", rank, 1, {0: "its tensor must get to rank 0 somehow"})
@@ -37,7 +41,14 @@ def _check_tree(answer: Answer) -> str:
                 f"the sum is right, but of {nodes} nodes rank 0 receives {came} messages where {rounds} do: "
                 "in a tree, ranks in between add up before they send on"
             )
-    return "the sum on 1 to 8 nodes, one message from each rank but 0, ⌈log2 n⌉ to rank 0"
+        took = round(history.elapsed_s / (4 * nodes))  # a message of n floats takes one round
+        if took > rounds:
+            chain = ": a chain, in which each rank waits for the one behind it" if took == nodes - 1 else ""
+            raise Wrong(
+                f"the sum is right, but of {nodes} nodes it takes {took} rounds one after another where "
+                f"{rounds} do{chain}. In one round pairs that have nothing to do with each other send at once"
+            )
+    return "the sum on 1 to 8 nodes in ⌈log2 n⌉ rounds, one message from each rank but 0"
 
 
 tree = Exercise(

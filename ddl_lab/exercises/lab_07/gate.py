@@ -6,6 +6,7 @@ import math
 
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
+from ..values import items, whole
 
 
 def _may_go_on(clocks, bound):  # type: ignore[no-untyped-def]
@@ -15,21 +16,24 @@ def _may_go_on(clocks, bound):  # type: ignore[no-untyped-def]
 def _check_gate(answer: Answer) -> str:
     for clocks, bound in (([3, 5, 4], 1), ([2, 2, 2], 0), ([0, 4, 2, 3], 3), ([7, 1, 1], math.inf),
                           ([1, 2, 1, 2], 0)):  # fmt: skip
-        got, asked = call(answer, clocks, bound), _may_go_on(clocks, bound)
-        if not isinstance(got, list | tuple | set):
-            raise Wrong(f"return a list of places in clocks, and not {got!r:.60}")
-        if sorted(got) == asked:
+        asked = _may_go_on(clocks, bound)
+        got = sorted(
+            whole(place, "a place") for place in items(call(answer, clocks, bound), "your list of places")
+        )
+        if got == asked:
             continue
-        told = f"clocks {clocks}, bound {bound}: you let {sorted(got)} go on, and {asked} may"
+        told = f"clocks {clocks}, bound {bound}: you let {got} go on, and {asked} may"
         lowest, highest = min(clocks), max(clocks)
-        if sorted(got) == [w for w, c in enumerate(clocks) if c - lowest < bound]:
+        if got == [w for w, c in enumerate(clocks) if c - lowest < bound]:
             raise Wrong(f"{told}; a gap of just the bound is still allowed: at bound 0 all equals go on")
-        if sorted(got) == [w for w, c in enumerate(clocks) if highest - c <= bound]:
+        if got == [w for w, c in enumerate(clocks) if highest - c <= bound]:
             raise Wrong(
                 f"{told}; you measured from the fastest: who is behind must never wait, who is ahead must"
             )
-        if sorted(got) == [c for c in clocks if c - lowest <= bound]:
+        if got == [c for c in clocks if c - lowest <= bound]:
             raise Wrong(f"{told}; those are the clocks, and the workers' places were asked")
+        if got == [w for w in range(len(clocks)) if w not in asked]:
+            raise Wrong(f"{told}; those are the ones who must wait")
         raise Wrong(told)
     return "five sets of clocks, with bounds of 0, 1, 3 and infinity"
 

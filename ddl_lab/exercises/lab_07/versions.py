@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
+from ..values import items, number
 
 
 def _staleness_of(arrivals):  # type: ignore[no-untyped-def]
@@ -18,22 +19,28 @@ def _staleness_of(arrivals):  # type: ignore[no-untyped-def]
 
 def _check_versions(answer: Answer) -> str:
     for arrivals in ([1, 2, 3, 1, 2, 3], [2, 2, 2, 1, 3, 2], [1], [4, 1, 1, 4, 2, 3, 3, 1]):
-        got, asked = call(answer, arrivals), _staleness_of(arrivals)
-        if not isinstance(got, list | tuple) or len(got) != len(arrivals):
+        asked = _staleness_of(arrivals)
+        got = items(call(answer, arrivals), "your list")
+        if len(got) != len(arrivals):
             raise Wrong(f"return a list with one number for each of the {len(arrivals)} arrivals")
-        if list(got) == asked:
+        got = [number(stale, f"the staleness of number {k}") for k, stale in enumerate(got)]
+        if got == asked:
             continue
-        told = f"for arrivals {arrivals} you have {list(got)}"
+        told = f"for arrivals {arrivals} you have {[round(stale, 3) for stale in got]}"
         late = [version - _came(arrivals, version) for version in range(len(arrivals))]
-        if list(got) == late:
+        if got == late:
             raise Wrong(
                 f"{told}: a worker is answered after its gradient has been applied, so that one is in what "
                 "it reads and doesn't make its next gradient stale"
             )
-        if list(got) == list(range(len(arrivals))):
+        if got == list(range(len(arrivals))):
             raise Wrong(f"{told}: that is the version; a worker reads again after each of its gradients")
-        if list(got) == [value + 1 for value in asked]:
+        if got == [value + 1 for value in asked]:
             raise Wrong(f"{told}: each is 1 too many; the gradient itself isn't in the parameters before it")
+        if got == [sum(other != arrivals[k] for other in arrivals[:k]) for k in range(len(arrivals))]:
+            raise Wrong(
+                f"{told}: those are all others' gradients before it; count from its worker's last one"
+            )
         place = next(k for k, pair in enumerate(zip(got, asked, strict=True)) if pair[0] != pair[1])
         raise Wrong(f"{told}: number {place}, of rank {arrivals[place]}, is of staleness {asked[place]}")
     return "four orders of arrival, one with a worker that comes thrice in a row"

@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
+from ..values import items, whole
 
 
 def _balance(costs, stages):  # type: ignore[no-untyped-def]
@@ -48,9 +49,9 @@ CASES: list[tuple[list[int], int]] = [
 
 def _check_balance(answer: Answer) -> str:
     for costs, stages in CASES:
-        sizes, where = call(answer, costs, stages), f"costs {costs}, {stages} stages: "
-        if not isinstance(sizes, list | tuple) or not all(type(size) is int for size in sizes):
-            raise Wrong(f"{where}a list of whole numbers was asked, layers a stage; you returned {sizes!r}")
+        where = f"costs {costs}, {stages} stages: "
+        sizes = items(call(answer, costs, stages), f"{where}your list of layers a stage")
+        sizes = [whole(size, f"{where}a number of layers") for size in sizes]
         if len(sizes) != stages:
             raise Wrong(f"{where}you return {len(sizes)} numbers: one a stage was asked")
         if min(sizes) < 1:
@@ -65,10 +66,8 @@ def _check_balance(answer: Answer) -> str:
         slowest, least = _slowest(costs, sizes), _least(costs, stages)
         if slowest > least:
             even = [len(costs) // stages + (s < len(costs) % stages) for s in range(stages)]
-            why = (
-                "equally many layers are not equal costs" if list(sizes) == even else "another cut is better"
-            )
-            raise Wrong(f"{where}{list(sizes)} has a stage of {slowest}, and {least} can be reached: {why}")
+            why = "equally many layers are not equal costs" if sizes == even else "another cut is better"
+            raise Wrong(f"{where}{sizes} has a stage of {slowest}, and {least} can be reached: {why}")
     return f"{len(CASES)} networks, against all cuts there are"
 
 

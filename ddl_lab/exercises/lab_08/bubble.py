@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..helpers import Answer, Wrong, call, close
+from ..helpers import Answer, call
 from ..machine import Exercise
+from ..mistakes import check_number
 
 
 def _bubble(stages, micros):  # type: ignore[no-untyped-def]
@@ -12,19 +13,24 @@ def _bubble(stages, micros):  # type: ignore[no-untyped-def]
 
 def _check_bubble(answer: Answer) -> str:
     for stages, micros in [(4, 8), (2, 3), (8, 32), (1, 5), (5, 1)]:
-        got, right = call(answer, stages, micros), _bubble(stages, micros)
-        words = f"{stages} stages, {micros} micro-batches: "
-        likely = {
-            (stages - 1)
-            / micros: "that is the bubble over the time of the work; the total has the bubble in it",
-            micros / (micros + stages - 1): "that is the share in which nodes compute; the rest was asked",
-            stages / (micros + stages): "the first micro-batch passes stages − 1 others before the last one",
-            (stages - 1) / stages: "that is a whole batch in one piece, whatever `micros` is",
-        }
-        for value, mistake in likely.items():
-            if isinstance(got, int | float) and abs(got - value) < 1e-6 < abs(right - value):
-                raise Wrong(words + mistake)
-        close(got, right, f"{words}the bubble's share of the total")
+        wait, right = stages - 1, _bubble(stages, micros)
+        check_number(
+            call(answer, stages, micros), right,
+            f"{stages} stages, {micros} micro-batches: the bubble's share of the total",
+            ("that is the bubble over the time of the work; the total has the bubble in it", wait / micros),
+            ("that is the share in which nodes compute; the rest was asked", micros / (micros + wait)),
+            ("the first micro-batch passes stages − 1 others before the last one",
+             stages / (micros + stages)),
+            ("that is a whole batch in one piece, whatever `micros` is", wait / stages),
+            ("2(p − 1) slots are idle of 2(m + p − 1): forward and backward have both, work and waiting",
+             2 * wait / (micros + wait)),
+            ("2(p − 1) slots are idle of 2(m + p − 1): forward and backward have both, work and waiting",
+             2 * wait / (micros + 2 * wait)),
+            ("2(p − 1) slots are idle of 2(m + p − 1): forward and backward have both, work and waiting",
+             wait / (2 * micros + wait)),
+            ("that is the idle share of all p nodes added up: take the mean", stages * right),
+            ("in percent; a share from 0 to 1 was asked", 100 * right),
+        )  # fmt: skip
     return "1 to 8 stages, 1 to 32 micro-batches"
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
+from ..values import items, whole
 
 
 def _stuck(programs):  # type: ignore[no-untyped-def]
@@ -24,6 +27,23 @@ def _stuck(programs):  # type: ignore[no-untyped-def]
     return [node for node in range(len(programs)) if current(node)]
 
 
+def _swept(programs: list[list[tuple[str, int]]], order: Iterable[int]) -> list[int]:
+    """Who isn't done after one sweep, in which each node goes as far as it can."""
+    place = [0] * len(programs)
+
+    def here(node: int) -> tuple[str, int] | None:
+        return programs[node][place[node]] if place[node] < len(programs[node]) else None
+
+    for node in order:
+        while step := here(node):
+            kind, peer = step
+            if here(peer) != ("recv" if kind == "send" else "send", node):
+                break
+            place[node] += 1
+            place[peer] += 1
+    return [node for node in range(len(programs)) if here(node)]
+
+
 PROGRAMS: list[tuple[str, list[list[tuple[str, int]]], list[int]]] = [
     ("one message", [[("send", 1)], [("recv", 0)]], []),
     ("both send first", [[("send", 1), ("recv", 1)], [("send", 0), ("recv", 0)]], [0, 1]),
@@ -31,6 +51,27 @@ PROGRAMS: list[tuple[str, list[list[tuple[str, int]]], list[int]]] = [
     ("a ring of sends", [[("send", (r + 1) % 3), ("recv", (r - 1) % 3)] for r in range(3)], [0, 1, 2]),
     ("a message too few", [[("recv", 1), ("recv", 1)], [("send", 0)]], [0]),
     ("nothing to do", [[], [("recv", 2)], [("send", 1)]], []),
+    (
+        "a chain that comes back to its first nodes",
+        [
+            [("send", 3), ("send", 1)],
+            [("send", 2), ("recv", 0)],
+            [("recv", 1), ("send", 3)],
+            [("recv", 2), ("recv", 0)],
+        ],
+        [],
+    ),
+    (
+        "the same chain from the other end",
+        [
+            [("recv", 1), ("recv", 3)],
+            [("recv", 2), ("send", 0)],
+            [("send", 1), ("recv", 3)],
+            [("send", 0), ("send", 2)],
+        ],
+        [],
+    ),
+    ("six messages one after another", [[("send", 1)] * 6, [("recv", 0)] * 6], []),
     (
         "a deadlock of two after messages that work, and a third who waits for them",
         [
@@ -56,16 +97,22 @@ PROGRAMS: list[tuple[str, list[list[tuple[str, int]]], list[int]]] = [
 
 def _check_stuck(answer: Answer) -> str:
     for name, programs, right in PROGRAMS:
-        got = call(answer, programs)
-        if isinstance(got, bool) or not isinstance(got, list | tuple | set):
-            raise Wrong(f"{name}: a list of nodes was asked, empty where all end; you returned {got!r}")
-        if sorted(got) == right:
+        got = items(call(answer, programs), f"{name}: your list of nodes, empty where all end,")
+        got = sorted(whole(node, f"{name}: a node") for node in got)
+        if got == right:
             continue
+        if got in (_swept(programs, range(len(programs))), _swept(programs, range(len(programs))[::-1])):
+            raise Wrong(
+                f"{name}: {programs} — one sweep over the nodes isn't enough: a later one may let an earlier "
+                "one go on. Sweep until a whole sweep moves nobody"
+            )
         missing, more = sorted(set(right) - set(got)), sorted(set(got) - set(right))
         if more:
             raise Wrong(
                 f"{name}: {programs} — node {more[0]} does get to its end: a send and its recv move both on"
             )
+        if not missing:
+            raise Wrong(f"{name}: {programs} — you return {got}: each node that waits forever once, {right}")
         raise Wrong(
             f"{name}: {programs} — node {missing[0]} waits forever, and you leave it out: "
             "go on until nobody can move, then look who isn't done"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..helpers import Answer, Wrong, call
+from ..values import items
 
 SIZES = [(1, 1), (1, 4), (2, 1), (2, 4), (4, 8), (4, 2), (3, 5), (8, 8)]  # stages, micro-batches
 
@@ -11,9 +12,7 @@ def listed(answer: Answer, stage: int, stages: int, micros: int) -> list[tuple[s
     """What a learner's order returns, if it is one that has every forward and backward exactly once."""
     got = call(answer, stage, stages, micros)
     where = f"stage {stage} of {stages}, {micros} micro-batches"
-    if not isinstance(got, list | tuple):
-        raise Wrong(f"{where}: a list of pairs was asked, you returned {type(got).__name__}")
-    for pair in got:
+    for pair in (got := items(got, f"{where}: your list of pairs")):
         if not isinstance(pair, tuple | list) or len(pair) != 2 or pair[0] not in ("forward", "backward"):
             raise Wrong(f'{where}: a step is a pair like ("forward", 0); you have {pair!r}')
     steps = [(kind, k) for kind, k in got]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ..helpers import Answer, Wrong
+from collections.abc import Sequence
+from itertools import pairwise
+
+from ..helpers import Answer
 from ..machine import Exercise
+from ..mistakes import check_number
+from ..values import number
 
 
 def _crossover(widths):  # type: ignore[no-untyped-def]
@@ -14,30 +19,31 @@ def _crossover(widths):  # type: ignore[no-untyped-def]
     return parameters / (forward + backward)
 
 
+def _weights(widths: Sequence[int]) -> int:
+    """The parameters without biases."""
+    return sum(d * h for d, h in pairwise(widths))
+
+
 def _check_crossover(answer: Answer) -> str:
     for widths in ((784, 256, 1), (784, 256, 64, 256, 1), (32, 100, 32, 100, 32, 100, 1)):
-        got, right = answer(list(widths)), _crossover(widths)
-        if not isinstance(got, int | float):
-            raise Wrong(f"a number of digits was asked, and not {got!r:.60}")
-        outputs, inputs = sum(widths[2::2]), sum(widths[:-2:2])
-        total = right * (outputs + inputs - widths[0])
-        for words, wrong in (
-            ("you count the gradient of the data as well: nobody wants it", total / (outputs + inputs)),
-            (
-                "forward only: backward, each block but the first all-reduces its input's gradient",
-                total / outputs,
-            ),
+        right, inputs, outputs = _crossover(widths), widths[:-2:2], sum(widths[2::2])
+        total = right * (outputs + sum(inputs[1:]))
+        got = number(answer(list(widths)), f"widths {widths}: the batch")
+        if got.is_integer() and abs(got - right) < 1:
+            continue  # rounded, up or down: a batch is whole
+        check_number(
+            got, right, f"widths {widths}: the batch, of {total:,.0f} parameters with all biases,",
+            ("you count the gradient of the data as well: nobody wants it", total / (outputs + sum(inputs))),
+            ("backward, a block all-reduces the gradient of its input, not its output's again",
+             total / (2 * outputs)),
+            ("forward only: backward, each block but the first all-reduces its input's gradient",
+             total / outputs),
             ("bytes on one side and numbers on the other: both are float32", 4 * right),
-            (
-                "hidden units never leave their node: only what goes in and out of a block does",
-                total / sum(widths),
-            ),
-        ):
-            if abs(got - wrong) < 1e-6 * wrong and abs(wrong - right) > 1e-6 * right:
-                raise Wrong(f"widths {widths}: {words}")
-        if abs(got - right) > 0.01 * right:
-            raise Wrong(f"widths {widths}: {got:.6g} digits, and both send as many bytes at {right:.6g}; "
-                        f"the network has {total:,.0f} parameters, biases among them")  # fmt: skip
+            ("bytes on one side and numbers on the other: both are float32", right / 4),
+            ("hidden units never leave their node: only what goes in and out of a block does",
+             total / sum(widths)),
+            ("the biases are parameters too, and their gradients travel", _weights(widths) * right / total),
+        )  # fmt: skip
     return "the article's network, two blocks, and three"
 
 

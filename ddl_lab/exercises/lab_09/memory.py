@@ -6,6 +6,7 @@ import math
 
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
+from ..values import number
 
 MIXED = (2, 2, 12)  # bytes a parameter: float16 parameters and gradients, Adam with float32 copies
 
@@ -27,9 +28,8 @@ def _kept_bytes(parameters, nodes, stage, each):  # type: ignore[no-untyped-def]
 def _check_memory(answer: Answer) -> str:
     for parameters, nodes, each in CASES:
         for stage in range(4):
-            got, right = answer(parameters, nodes, stage, each), _kept_bytes(parameters, nodes, stage, each)
-            if not isinstance(got, int | float):
-                raise Wrong(f"a number of bytes was asked, and not {got!r:.60}")
+            got = number(answer(parameters, nodes, stage, each), "the number of bytes")
+            right = _kept_bytes(parameters, nodes, stage, each)
             if math.isclose(got, right, rel_tol=1e-9):
                 continue
             case = f"stage {stage}, {parameters:,} parameters over {nodes} nodes, {each} bytes each"

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
+from ..values import items, whole
 
 
 def _coordinates(rank, shape):  # type: ignore[no-untyped-def]
@@ -19,20 +20,22 @@ def _coordinates(rank, shape):  # type: ignore[no-untyped-def]
 def _check_place(answer: Answer) -> str:
     for shape in ((2, 3, 4), (2, 1, 2), (8, 2, 4), (5,), (2, 2, 2, 2)):
         nodes = math.prod(shape)
-        found, right = ([f(rank, shape) for rank in range(nodes)] for f in (answer, _coordinates))
-        if [tuple(got) if isinstance(got, tuple | list) else got for got in found] != right:
+        right = [_coordinates(rank, shape) for rank in range(nodes)]
+        found = [_place(answer(rank, shape), rank, shape) for rank in range(nodes)]
+        if found != right:
             _name_place(found, right, shape)
     return "two, three and four dimensions, and a single one; every rank"
 
 
-def _name_place(found: list[Any], right: list[tuple[int, ...]], shape: tuple[int, ...]) -> None:
-    for rank, got in enumerate(found):
-        if not isinstance(got, tuple | list):
-            raise Wrong(f"return one coordinate for each dimension, and not {got!r:.60}")
-        if len(got) != len(shape):
-            raise Wrong(f"rank {rank} of a mesh {shape}: {len(got)} coordinates for {len(shape)} dimensions")
-    theirs = [tuple(got) for got in found]
-    if theirs == [_coordinates(rank, shape[::-1])[::-1] for rank in range(len(found))]:
+def _place(got: Any, rank: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    here = items(got, f"rank {rank} of a mesh {shape}: what you return")
+    if len(here) != len(shape):
+        raise Wrong(f"rank {rank} of a mesh {shape}: {len(here)} coordinates for {len(shape)} dimensions")
+    return tuple(whole(coordinate, "a coordinate") for coordinate in here)
+
+
+def _name_place(theirs: list[tuple[int, ...]], right: list[tuple[int, ...]], shape: tuple[int, ...]) -> None:
+    if theirs == [_coordinates(rank, shape[::-1])[::-1] for rank in range(len(theirs))]:
         raise Wrong(
             f"on a mesh {shape} your first dimension counts fastest. The last one should: neighbours share "
             "a host, and the tensor dimension is the last"

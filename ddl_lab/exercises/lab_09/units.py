@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
+from ..values import span
 
 
 def _units(hidden, nodes, rank):  # type: ignore[no-untyped-def]
@@ -12,19 +13,10 @@ def _units(hidden, nodes, rank):  # type: ignore[no-untyped-def]
     return start, start + least + (rank < more)
 
 
-def _ranges(answer: Answer, hidden: int, nodes: int) -> list[tuple[int, int]]:
-    found = []
-    for rank in range(nodes):
-        got = answer(hidden, nodes, rank)
-        if not (isinstance(got, tuple | list) and len(got) == 2 and all(type(g) is int for g in got)):
-            raise Wrong(f"return two whole numbers, start and stop, and not {got!r:.60}")
-        found.append((got[0], got[1]))
-    return found
-
-
 def _check_units(answer: Answer) -> str:
     for hidden, nodes in ((256, 4), (256, 3), (10, 4), (7, 7), (9, 8), (5, 1)):
-        found, case = _ranges(answer, hidden, nodes), f"{hidden} units over {nodes} nodes"
+        case = f"{hidden} units over {nodes} nodes"
+        found = [span(answer(hidden, nodes, rank), f"{case}: what rank {rank} has") for rank in range(nodes)]
         sizes = [stop - start for start, stop in found]
         if found[0][0] != 0:
             raise Wrong(f"{case}: rank 0 starts at unit {found[0][0]}, and units are counted from 0")
