@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .node.node import Node
     from .processes.run import Run, run, start
     from .training.data import Digits, batches
-    from .training.loss import bce_with_logits
+    from .training.loss import bce_with_logits, cross_entropy
     from .training.model import accuracy, gradient, make_model, parameters, sgd_step
+    from .training.parts import share_out
+    from .training.shards import poisson_batches
     from .virtual.simulation import Simulation, simulate
     from .widgets import Slider, explore, vary
 
@@ -34,8 +36,10 @@ _ROOMS = {
     "exercises.standing": ("progress",),
     "forecast.prediction": ("predict",),
     "history.history": ("History",),
-    "training.loss": ("bce_with_logits",),
+    "training.loss": ("bce_with_logits", "cross_entropy"),
     "training.model": ("accuracy", "gradient", "make_model", "parameters", "sgd_step"),
+    "training.parts": ("share_out",),
+    "training.shards": ("poisson_batches",),
     "node.node": ("Node",),
     "learner.copies": ("fresh",),
     "learner.near": ("within",),
@@ -68,10 +72,11 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def load_digits() -> Digits:
+def load_digits(classes: int = 2) -> Digits:
     """The 5,000 MNIST digits of ``data/``: ``.train`` (4,000), ``.test`` (1,000); shared, read-only.
 
-    Also starts the fork server, so that the first ``run`` finds it warm. See ``data.load_digits``.
+    ``classes``: 2, ``y`` says odd or even; 10, ``y`` says which digit. Also starts the fork server, so that
+    the first ``run`` finds it warm. See ``data.load_digits``.
     """
     from .processes.launch.client import SERVER
     from .processes.plan import is_rank
@@ -79,4 +84,4 @@ def load_digits() -> Digits:
 
     if not is_rank():  # under torchrun there is nothing to fork
         SERVER.warm_up()
-    return load()
+    return load(classes)

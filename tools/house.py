@@ -25,7 +25,7 @@ FLOORS = {
 }
 STAIRS = {  # the floors inside a room
     "processes": {4: ["run", "torchrun"], 3: ["watch"], 2: ["launch"], 1: ["transports", "plan"]},
-    "plots": {2: ["labs", "histories"], 1: ["canvas", "costs", "lines", "standing"]},
+    "plots": {2: ["labs", "histories"], 1: ["canvas", "costs", "lines", "parts", "standing"]},
 }
 NAMES = {
     5: "what the learner touches",

@@ -15,6 +15,7 @@ from .labs.lab_02 import Plane, descent, step_errors
 from .labs.lab_08 import schedules
 from .labs.lab_09 import stacked
 from .lines import lines
+from .parts import who_has
 
 __all__ = [
     "Plane",
@@ -30,6 +31,7 @@ __all__ = [
     "stacked",
     "step_errors",
     "timeline",
+    "who_has",
 ]
 
 PLOTTERS["metric"] = metric

@@ -12,14 +12,16 @@ import hashlib
 import io
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..travel import shared
 from ..travel.shared import SharedTensor, shared_name
+from .parts import Part, row_numbers
 from .shards import batches
 
 __all__ = [
@@ -47,14 +49,19 @@ class DataError(ValueError):
 class Split:
     """Samples of one purpose. n is their number, ``len(split)``.
 
-    x: float32 (n, 784), pixels from 0 (paper) to 1 (ink). y: float32 (n, 1), 1.0 for an odd digit.
-    labels: int64 (n,), the digit. All three are shared and read-only (`SharedTensor`).
+    x: float32 (n, 784), pixels from 0 (paper) to 1 (ink). labels: int64 (n,), the digit. y, what is to be
+    found: float32 (n, 1), 1.0 for an odd digit; of ten classes the labels. All three are shared and
+    read-only (`SharedTensor`).
     """
 
     x: torch.Tensor
     y: torch.Tensor
     labels: torch.Tensor
     name: str
+
+    def part(self, rows: Any) -> Part:
+        """Some rows: a slice, whole numbers (n,), or a condition, as in ``train.part(train.labels < 5)``."""
+        return Part(self, row_numbers(rows, len(self)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -74,14 +81,25 @@ class Digits:
 _loading = threading.RLock()
 
 
-def load_digits() -> Digits:
+def load_digits(classes: int = 2) -> Digits:
     """Return the digits; the first call of a process reads them, later calls share that copy.
 
+    ``classes``: 2, odd or even; 10, which digit: then y is the labels, int64 (n,).
+
     The file is data/digits.npz beside the package, or digits.npz in the folder that the
-    environment variable DDL_LAB_DATA names. Raises DataError when it is missing or damaged.
+    environment variable DDL_LAB_DATA names. Raises DataError when it is missing or damaged, ValueError for
+    other classes.
     """
+    if classes not in (2, 10):
+        raise ValueError(f"load_digits: classes={classes!r}: take 2 (odd or even) or 10 (which digit)")
     with _loading:
-        return _digits()
+        return _digits() if classes == 2 else _of_ten_classes()
+
+
+@functools.cache
+def _of_ten_classes() -> Digits:
+    digits = _digits()
+    return Digits(*(replace(split, y=split.labels) for split in (digits.train, digits.test)))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The binary cross-entropy, in logit space."""
+"""The cross-entropies, in logit space: of two classes by one logit, of k classes by k."""
 
 from __future__ import annotations
 
@@ -25,3 +25,21 @@ def bce_with_logits(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
         )
     losses = torch.logaddexp(logits, torch.zeros_like(logits)) - logits * targets
     return losses.mean()
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy of a batch of k classes, in nats, a 0-d tensor.
+
+    logits z: (b, k), k at least 2; labels y: int64 (b,), 0 to k - 1, as ``load_digits(classes=10)`` has
+    them. The loss of a sample is -log softmax(z)_y = log(exp(z_1) + … + exp(z_k)) - z_y; its gradient
+    is softmax(z) less one at y. Raises ValueError for shapes and types that don't fit.
+    """
+    if logits.dim() != 2 or logits.shape[1] < 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(
+            f"cross_entropy: logits have shape {tuple(logits.shape)} and labels {tuple(labels.shape)}, "
+            "expected (b, k) with k from 2 up, and (b,): try make_model(seed, outputs=10) and "
+            "load_digits(classes=10)"
+        )
+    if labels.dtype != torch.int64:
+        raise ValueError(f"cross_entropy: labels are {labels.dtype}, expected torch.int64: try labels.long()")
+    return (logits.logsumexp(1) - logits.gather(1, labels[:, None])[:, 0]).mean()

@@ -20,36 +20,39 @@ INPUTS = 784  # 28 * 28 pixels
 _FLAT = "_flat_parameters"  # a plain attribute, so that any pickler carries it with the model
 
 
-def make_model(seed: int, *, hidden: int = 256, device: str | torch.device = "cpu") -> nn.Sequential:
-    """Return the network 784 -> hidden -> ReLU -> 1, tied; it maps (b, 784) to a logit (b, 1).
+def make_model(
+    seed: int, outputs: int = 1, *, hidden: int = 256, device: str | torch.device = "cpu"
+) -> nn.Sequential:
+    """Return the network 784 -> hidden -> ReLU -> outputs, tied; it maps (b, 784) to logits (b, outputs).
 
     Weights and biases come from U(-k, k), k = 1 / sqrt(fan-in), as nn.Linear draws them, but from a
     generator of their own, on the CPU: the same ``seed`` gives the same model on every node and
     device, and the global random state stays as it was.
-    Raises TypeError and ValueError for a ``seed`` or ``hidden`` that isn't a whole number in range.
+    Raises TypeError and ValueError for a ``seed``, ``outputs`` or ``hidden`` that isn't a whole number in
+    range.
     """
-    for name, value, least in (("seed", seed, 0), ("hidden", hidden, 1)):
+    for name, value, least in (("seed", seed, 0), ("outputs", outputs, 1), ("hidden", hidden, 1)):
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"make_model: {name} must be a whole number, got {value!r}")
         if not least <= value < 2**63:
             raise ValueError(f"make_model: {name} must be from {least} to 2**63 - 1, got {value}")
-    flat = _drawn(seed, hidden).to(device, copy=True)
-    sizes = [hidden * INPUTS, hidden, hidden, 1]
+    flat = _drawn(seed, hidden, outputs).to(device, copy=True)
+    sizes = [hidden * INPUTS, hidden, outputs * hidden, outputs]
     weight, bias, weight_2, bias_2 = flat.split(sizes)
     first = _linear(weight.view(hidden, INPUTS), bias)
-    model = nn.Sequential(first, nn.ReLU(), _linear(weight_2.view(1, hidden), bias_2))
+    model = nn.Sequential(first, nn.ReLU(), _linear(weight_2.view(outputs, hidden), bias_2))
     setattr(model, _FLAT, flat)
     return model
 
 
 @lru_cache(maxsize=4)
-def _drawn(seed: int, hidden: int) -> torch.Tensor:
+def _drawn(seed: int, hidden: int, outputs: int) -> torch.Tensor:
     """All initial values, layer by layer, float32 (P,): to copy, as many nodes begin with the same."""
     generator = torch.Generator().manual_seed(seed)
     parts = []
-    for inputs, outputs in (INPUTS, hidden), (hidden, 1):
-        bound = 1 / math.sqrt(inputs)
-        for size in (outputs * inputs, outputs):
+    for fan_in, fan_out in (INPUTS, hidden), (hidden, outputs):
+        bound = 1 / math.sqrt(fan_in)
+        for size in (fan_out * fan_in, fan_out):
             parts.append(torch.empty(size).uniform_(-bound, bound, generator=generator))
     return torch.cat(parts)
 
@@ -171,10 +174,22 @@ def _described(tensor: torch.Tensor) -> str:
 
 
 def accuracy(model: nn.Module, split: Samples) -> float:
-    """Return the share of ``split``'s samples, 0 to 1, that ``model`` puts on the right side.
+    """Return the share of ``split``'s samples, 0 to 1, that ``model`` gets right.
 
-    A logit above 0 says 1 (an odd digit); split.x: (n, 784), split.y: (n, 1).
+    Of one output: a logit above 0 says 1 (an odd digit); split.y: (n, 1). Of several: the largest says
+    which class; split.y: int64 (n,), as ``load_digits(classes=10)`` has it. split.x: (n, 784).
+    Raises ValueError where outputs and targets don't fit.
     """
     with torch.no_grad():
-        right = (model(split.x) > 0) == (split.y > 0.5)
+        logits, y = model(split.x), split.y
+    if logits.shape == y.shape:
+        right = (logits > 0) == (y > 0.5)
+    elif logits.shape[1:] > (1,) and logits.shape[:1] == y.shape and not y.is_floating_point():
+        right = logits.argmax(1) == y
+    else:
+        raise ValueError(
+            f"accuracy: the model's outputs have shape {tuple(logits.shape)} and the targets "
+            f"{tuple(y.shape)}: make_model(seed) goes with load_digits(), make_model(seed, outputs=10) with "
+            "load_digits(classes=10)"
+        )
     return float(right.double().mean())

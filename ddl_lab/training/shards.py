@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from ..ranges import check_number
+from .parts import Part, Samples
 
-class Samples(Protocol):
-    """A data set: inputs x (n, ...) and targets y (n, ...), one row a sample."""
-
-    @property
-    def x(self) -> torch.Tensor: ...
-
-    @property
-    def y(self) -> torch.Tensor: ...
+Batch = tuple[torch.Tensor, torch.Tensor]  # x (b, ...), y (b, ...)
 
 
 class Place(Protocol):
@@ -31,8 +26,8 @@ class Place(Protocol):
 
 
 def batches(
-    data: Samples, node: Place, batch_size: int, epoch: int = 0, seed: int = 0
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    data: Samples, node: Place | None, batch_size: int, epoch: int = 0, seed: int = 0, *, first: int = 0
+) -> Iterator[Batch]:
     """Yield this node's batches (x, y) of one epoch, x (b, ...) and y (b, ...), copies of its rows.
 
     Over all ranks every sample comes once, in an order drawn from (seed, epoch) alone, and every
@@ -43,31 +38,61 @@ def batches(
     3. in step s rank r takes part s * world_size + r: a step's parts lie side by side.
 
     b is at most ``batch_size``; only where one sample a batch doesn't come out even
-    (batch_size=1, 4,000 samples, 3 nodes) some batches hold two.
-    Raises TypeError and ValueError at the call, not at the first batch.
+    (batch_size=1, 4,000 samples, 3 nodes) some batches hold two. ``node`` None: one node reads it all.
+
+    ``first``: how many samples of the epoch all nodes together have had already. Where that is the end of
+    a step of this many nodes the epoch goes on as if nothing had been; else, as on another number of
+    nodes, what is left is shared out anew. Raises TypeError and ValueError at the call, not later.
     """
-    samples = _check_samples(data)
-    rank, world_size = _check_place(node)
+    samples, (rank, world_size) = _samples("batches", data), _place("batches", node)
     for name, value, least in (
         ("batch_size", batch_size, 1),
         ("epoch", epoch, 0),
         ("seed", seed, 0),
+        ("first", first, 0),
     ):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"batches: {name} must be a whole number, got {value!r}")
-        if not least <= value < 2**32:
-            raise ValueError(f"batches: {name} must be from {least} to 2**32 - 1, got {value}")
+        _check_whole("batches", name, value, least)
+    if first > samples:
+        raise ValueError(f"batches: first must be from 0 to the {samples} samples of an epoch, got {first}")
+    steps = _steps(samples, world_size, batch_size)
+    done, start = -(-first * steps // samples), 0
+    if done * samples // steps != first:  # no step of this many nodes ends there
+        done, start, steps = 0, first, _steps(samples - first, world_size, batch_size)
+    left, parts = samples - start, steps * world_size
+    order = _order(samples, seed, epoch)
+    mine = range(done * world_size + rank, parts, world_size)
+    cuts = [(start + part * left // parts, start + (part + 1) * left // parts) for part in mine]
+    return _rows(data, [order[begin:end] for begin, end in cuts])
+
+
+def poisson_batches(
+    data: Samples, node: Place | None, rate: float, steps: int, seed: int = 0
+) -> Iterator[Batch]:
+    """Yield this node's shares (x, y) of ``steps`` Poisson batches, copies of its rows, b of them or none.
+
+    Each sample joins each batch by itself, with probability ``rate``: what the privacy of DP-SGD is
+    reckoned by (Abadi et al. 2016). Sizes differ from batch to batch, so divide sums by rate * n, not
+    means by b. Who joins is drawn from (seed, step) alone; of those rank r takes every world_size-th, from
+    the r-th on. Raises TypeError and ValueError at the call.
+    """
+    samples, (rank, world_size) = _samples("poisson_batches", data), _place("poisson_batches", node)
+    check_number("rate", rate)
+    if rate > 1:
+        raise ValueError(f"rate={rate!r}: it takes a probability, above 0 and at most 1.")
+    _check_whole("poisson_batches", "steps", steps, 0)
+    _check_whole("poisson_batches", "seed", seed, 0)
+    drawn = (_joined(samples, rate, seed, step) for step in range(steps))
+    return _rows(data, (rows[rank::world_size] for rows in drawn))
+
+
+def _steps(samples: int, world_size: int, batch_size: int) -> int:
+    """How many batches each node gets of ``samples``; raises ``ValueError`` where some would get none."""
     if samples < world_size:
         raise ValueError(
             f"batches: {samples} samples can't be shared out over {world_size} nodes, "
-            f"each needs at least one: use at most {samples} nodes"
+            f"each needs at least one: use at most {max(samples, 1)} nodes"
         )
-    steps = min(-(-samples // (world_size * batch_size)), samples // world_size)
-    order = _order(samples, seed, epoch)
-    parts = steps * world_size
-    mine = range(rank, parts, world_size)
-    cuts = [(part * samples // parts, (part + 1) * samples // parts) for part in mine]
-    return _rows(data, [order[start:end] for start, end in cuts])
+    return min(-(-samples // (world_size * batch_size)), samples // world_size)
 
 
 @lru_cache(maxsize=8)
@@ -77,29 +102,48 @@ def _order(samples: int, seed: int, epoch: int) -> torch.Tensor:
     return torch.from_numpy(np.random.RandomState([seed, epoch]).permutation(samples))
 
 
-def _rows(data: Samples, parts: list[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    x, y = data.x, data.y
-    for rows in parts:
+@lru_cache(maxsize=8)
+def _joined(samples: int, rate: float, seed: int, step: int) -> torch.Tensor:
+    """The rows of a Poisson batch in rising order, (b,); a third number parts it from the epochs' orders."""
+    drawn = np.random.RandomState([seed, step, 1]).random_sample(samples) < rate
+    return torch.from_numpy(np.flatnonzero(drawn))
+
+
+def _rows(data: Samples, parts: Iterable[torch.Tensor]) -> Iterator[Batch]:
+    whole, chosen = (data.of, data.rows) if isinstance(data, Part) else (data, None)
+    x, y = whole.x, whole.y  # a part's own x would be a copy of all its rows
+    for numbers in parts:
+        rows = numbers if chosen is None else chosen[numbers]
         yield x.index_select(0, rows.to(x.device)), y.index_select(0, rows.to(y.device))
 
 
-def _check_samples(data: Any) -> int:
+def _samples(call: str, data: Any) -> int:
     """Return the number of samples in ``data``."""
-    x, y = getattr(data, "x", None), getattr(data, "y", None)
+    whole = data.of if isinstance(data, Part) else data
+    x, y = getattr(whole, "x", None), getattr(whole, "y", None)
     if not (isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor) and x.dim() and y.dim()):
         raise TypeError(
-            f"batches: data must have tensors x and y, one row a sample (digits.train has), got {data!r:.80}"
+            f"{call}: data must have tensors x and y, one row a sample (digits.train has), got {data!r:.80}"
         )
     if len(x) != len(y):
-        raise ValueError(f"batches: x has {len(x)} samples and y has {len(y)}: one y for each x")
-    return len(x)
+        raise ValueError(f"{call}: x has {len(x)} samples and y has {len(y)}: one y for each x")
+    return len(data) if isinstance(data, Part) else len(x)
 
 
-def _check_place(node: Any) -> tuple[int, int]:
+def _place(call: str, node: Any) -> tuple[int, int]:
     """Return rank and world size of ``node``."""
+    if node is None:
+        return 0, 1
     rank, world_size = getattr(node, "rank", None), getattr(node, "world_size", None)
     if not (isinstance(rank, int) and isinstance(world_size, int) and 0 <= rank < world_size):
         raise TypeError(
-            f"batches: the second argument is the node, with rank in 0..world_size - 1, got {node!r:.80}"
+            f"{call}: the second argument is the node, with rank in 0..world_size - 1, got {node!r:.80}"
         )
     return rank, world_size
+
+
+def _check_whole(call: str, name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{call}: {name} must be a whole number, got {value!r}")
+    if not least <= value < 2**32:
+        raise ValueError(f"{call}: {name} must be from {least} to 2**32 - 1, got {value}")

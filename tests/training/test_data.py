@@ -175,3 +175,13 @@ def test_a_fresh_process_rebuilds_a_pickled_view_by_loading_the_data_itself(tmp_
     assert (tmp_path / "view").stat().st_size < 300
     code = f"import pickle; print(pickle.load(open({str(tmp_path / 'view')!r}, 'rb')).sum().item())"
     assert float(in_fresh_process(code)) == view.sum().item()
+
+
+def test_of_ten_classes_the_target_is_the_label_itself_and_all_else_the_same():
+    two, ten = load_digits(), load_digits(classes=10)
+    for split, other in ((ten.train, two.train), (ten.test, two.test)):
+        assert split.y is other.labels is split.labels
+        assert split.x is other.x
+    assert load_digits(classes=10) is ten
+    with pytest.raises(ValueError, match=r"classes=3: take 2 .* or 10"):
+        load_digits(classes=3)

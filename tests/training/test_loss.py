@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ddl_lab.training.loss import bce_with_logits
+from ddl_lab.training.loss import bce_with_logits, cross_entropy
 
 
 def slope(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -82,3 +82,33 @@ def test_other_shapes_are_refused_and_both_are_named(shape):
         bce_with_logits(torch.zeros(64, 1), torch.zeros(shape))
     assert "(64, 1)" in str(caught.value)
     assert str(shape) in str(caught.value)
+
+
+def test_the_cross_entropy_of_classes_is_torch_s_and_its_slope_is_softmax_less_the_label():
+    generator = torch.Generator().manual_seed(0)
+    logits = (30 * torch.randn(64, 10, generator=generator, dtype=torch.float64)).requires_grad_()
+    labels = torch.randint(0, 10, (64,), generator=generator)
+    loss = cross_entropy(logits, labels)
+    assert loss.item() == pytest.approx(functional.cross_entropy(logits, labels).item(), 1e-12)
+    (found,) = torch.autograd.grad(loss, logits)
+    torch.testing.assert_close(found, (logits.softmax(1) - functional.one_hot(labels, 10)).detach() / 64)
+
+
+def test_of_two_classes_one_logit_is_the_difference_of_two():
+    z, y = torch.tensor([[-3.0], [0.5], [200.0]]), torch.tensor([1, 0, 0])
+    two = torch.cat([torch.zeros_like(z), z], 1)
+    torch.testing.assert_close(cross_entropy(two, y), bce_with_logits(z, y[:, None].float()))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "told"),
+    [
+        ((4, 1), torch.zeros(4).long(), r"logits have shape \(4, 1\) and labels \(4,\)"),
+        ((4, 10), torch.zeros(4, 1), r"labels \(4, 1\), expected"),
+        ((4, 10), torch.zeros(3).long(), r"labels \(3,\)"),
+        ((4, 10), torch.zeros(4), r"labels are torch.float32, expected torch.int64"),
+    ],
+)
+def test_classes_that_do_not_fit_are_refused(logits, labels, told):
+    with pytest.raises(ValueError, match=told):
+        cross_entropy(torch.zeros(logits), labels)

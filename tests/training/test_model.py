@@ -36,6 +36,15 @@ def test_the_network_is_784_256_relu_1():
     assert parameters(make_model(0, hidden=16)).shape == (784 * 16 + 16 + 16 + 1,)
 
 
+def test_outputs_make_the_last_layer_wider_and_leave_the_first_as_it_is():
+    one, ten = make_model(0), make_model(0, outputs=10)
+    assert ten(torch.zeros(64, 784)).shape == (64, 10)
+    assert parameters(ten).shape == (784 * 256 + 256 + 10 * 256 + 10,)
+    assert torch.equal(one[0].weight, ten[0].weight)
+    assert ten[2].weight.abs().max() <= 1 / 16
+    assert_tied(ten)
+
+
 def test_a_seed_draws_what_torch_itself_draws_with_that_seed():
     torch.manual_seed(7)
     theirs = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 1))
@@ -59,6 +68,8 @@ def test_making_a_model_leaves_the_global_random_state_alone():
         ({"seed": -1}, ValueError, "seed must be from 0 .* got -1"),
         ({"seed": 1.5}, TypeError, "seed must be a whole number, got 1.5"),
         ({"seed": "a"}, TypeError, "got 'a'"),
+        ({"seed": 0, "outputs": 0}, ValueError, "outputs must be from 1 .* got 0"),
+        ({"seed": 0, "outputs": 2.0}, TypeError, "outputs must be a whole number, got 2.0"),
         ({"seed": 0, "hidden": 0}, ValueError, "hidden must be from 1 .* got 0"),
     ],
 )

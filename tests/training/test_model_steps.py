@@ -170,3 +170,21 @@ def test_one_epoch_on_real_digits_gets_four_in_five_right():
     for x, y in batches(digits.train, Alone(), batch_size=32):
         sgd_step(model, gradient(bce_with_logits(model(x), y), model), lr=0.1)
     assert accuracy(model, digits.test) > 0.8
+
+
+def test_accuracy_of_ten_classes_is_the_share_of_largest_outputs_that_are_right():
+    digits = load_digits(classes=10)
+
+    class Cheat(torch.nn.Module):
+        def forward(self, x):
+            said = torch.where(torch.arange(len(x)) % 4 == 0, (digits.test.y + 1) % 10, digits.test.y)
+            return torch.nn.functional.one_hot(said, 10).float() - 5
+
+    assert accuracy(Cheat(), digits.test) == 0.75
+    assert accuracy(Cheat(), digits.test) != accuracy(make_model(0, outputs=10), digits.test)
+
+
+@pytest.mark.parametrize(("outputs", "classes"), [(1, 10), (10, 2)])
+def test_outputs_that_do_not_fit_the_targets_are_refused(outputs, classes):
+    with pytest.raises(ValueError, match=r"accuracy: the model's outputs have shape .* goes with"):
+        accuracy(make_model(0, outputs=outputs), load_digits(classes=classes).test)

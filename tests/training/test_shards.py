@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ddl_lab.training.data import load_digits
-from ddl_lab.training.shards import batches
+from ddl_lab.training.shards import batches, poisson_batches
 
 
 @dataclass
@@ -60,6 +60,84 @@ def test_every_sample_comes_once_and_every_rank_gets_equally_many_batches(n, wor
 def test_the_number_of_steps_is_the_least_that_batch_size_allows(n, world_size, batch_size):
     steps = len(epoch_of(n, world_size, batch_size)[0])
     assert steps == -(-n // (world_size * batch_size))
+
+
+def numbers(ranks: list[list[list[int]]]) -> list[int]:
+    """All sample numbers of all batches."""
+    return [i for batch_list in ranks for batch in batch_list for i in batch]
+
+
+@pytest.mark.parametrize(("n", "world_size", "batch_size"), CASES)
+def test_after_a_break_the_same_nodes_go_on_to_the_sample(n, world_size, batch_size):
+    whole = epoch_of(n, world_size, batch_size, epoch=3)
+    steps = len(whole[0])
+    for step in {0, 1, steps // 3, steps - 1, steps}:
+        seen = sum(len(batch) for batch_list in whole for batch in batch_list[:step])
+        rest = epoch_of(n, world_size, batch_size, epoch=3, first=seen)
+        assert rest == [batch_list[step:] for batch_list in whole]
+
+
+@pytest.mark.parametrize("then", [1, 3, 4, 7])
+@pytest.mark.parametrize("stop", [1, 5, 11])
+def test_after_a_break_other_nodes_take_what_is_left_once(then, stop):
+    before = [batch_list[:stop] for batch_list in epoch_of(4000, 8, 25)]
+    seen = len(numbers(before))
+    after = epoch_of(4000, then, 25, first=seen)
+    assert sorted(numbers(before) + numbers(after)) == list(range(4000))
+    assert len({len(batch_list) for batch_list in after}) == 1
+    assert max(len(batch) for batch_list in after for batch in batch_list) <= 25
+
+
+def test_too_little_left_for_more_nodes_is_said():
+    with pytest.raises(ValueError, match=r"3 samples can't be shared out over 4 nodes.*: use at most 3"):
+        epoch_of(10, 4, 2, first=7)
+
+
+def test_no_node_is_one_node_that_reads_all():
+    alone = [x[:, 0].tolist() for x, _ in batches(numbered(20), None, 6)]
+    assert [alone] == epoch_of(20, 1, 6)
+
+
+def poisson(n, world_size, *args, **kwargs):
+    """The sample numbers of each batch of each rank."""
+    return [
+        [x[:, 0].tolist() for x, _ in poisson_batches(numbered(n), Rank(rank, world_size), *args, **kwargs)]
+        for rank in range(world_size)
+    ]
+
+
+def test_a_poisson_batch_is_the_same_whatever_the_number_of_nodes():
+    (alone,) = poisson(1000, 1, 0.1, 5)
+    for world_size in (2, 3, 8):
+        ranks = poisson(1000, world_size, 0.1, 5)
+        for step, batch in enumerate(alone):
+            assert sorted(i for rank in ranks for i in rank[step]) == batch
+            sizes = [len(rank[step]) for rank in ranks]
+            assert max(sizes) - min(sizes) <= 1
+    assert alone == poisson(1000, 1, 0.1, 7)[0][:5] != poisson(1000, 1, 0.1, 5, seed=1)[0]
+
+
+def test_each_sample_joins_each_poisson_batch_by_itself():
+    (found,) = poisson(500, 1, 0.2, 400)
+    sizes = np.array([len(batch) for batch in found])
+    assert sizes.mean() == pytest.approx(100, rel=0.02)
+    assert sizes.var() == pytest.approx(500 * 0.2 * 0.8, rel=0.2)
+    joined = np.bincount(np.concatenate(found), minlength=500)
+    assert joined.mean() == pytest.approx(80, rel=0.02)
+    assert joined.var() == pytest.approx(400 * 0.2 * 0.8, rel=0.2)
+
+
+def test_a_poisson_batch_may_be_empty_and_keeps_its_shape():
+    empty = next(x for x, _ in poisson_batches(numbered(3), None, 0.01, 50) if not len(x))
+    assert empty.shape == (0, 1)
+
+
+@pytest.mark.parametrize("rate", [0, -0.1, 1.5, None])
+def test_a_rate_is_a_probability(rate):
+    with pytest.raises(ValueError, match=r"^rate="):
+        poisson_batches(numbered(3), None, rate, 5)
+    with pytest.raises(ValueError, match="poisson_batches: steps must be from 0"):
+        poisson_batches(numbered(3), None, 0.5, -1)
 
 
 def test_a_step_of_all_ranks_is_one_piece_of_the_order_that_one_node_reads():
@@ -118,6 +196,8 @@ BAD = [
     ({"batch_size": 2.5}, TypeError, "batch_size must be a whole number, got 2.5"),
     ({"batch_size": "64"}, TypeError, "got '64'"),
     ({"batch_size": True}, TypeError, "got True"),
+    ({"first": 11}, ValueError, "first must be from 0 to the 10 samples of an epoch, got 11"),
+    ({"first": -1}, ValueError, "first must be from 0"),
     ({"epoch": -1}, ValueError, "epoch must be from 0 to .*, got -1"),
     ({"seed": 2**32}, ValueError, "seed must be from 0"),
     ({"seed": None}, TypeError, "seed must be a whole number, got None"),
