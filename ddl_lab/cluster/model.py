@@ -10,7 +10,9 @@ from ..ranges import check_by_rank, check_choice, check_count, check_number, che
 from ..tables import html_table, in_words
 from . import collectives, jitter
 from .collectives import Cost, Work
+from .levels import NAME as TWO_LEVEL
 from .speeds import Geometric, checked_speeds, geometric
+from .work import Hosts, hosts_of
 
 __all__ = ["Cluster", "Geometric", "geometric"]
 
@@ -60,8 +62,9 @@ class Cluster:
     """By rank the second, 0 or more, at which it dies, unless it has returned: the run ends with the
     ``WorkerError`` of a killed process, in ``simulate`` and in a paced ``run``."""
     algorithm: str = "ring"
-    """How collectives are done: "ring", "direct", "doubling", "tree" (``collectives.py`` has the formulas),
-    or "auto": the one that costs least; spans then say which."""
+    """How collectives are done: "ring", "direct", "doubling", "tree" (``collectives.py`` has the formulas);
+    "two-level", inside the hosts and between them (``levels.py``), where a group has equally many ranks on
+    several hosts, and elsewhere a ring; or "auto": the one that costs least; spans then say which."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "speeds", checked_speeds(self.speeds))
@@ -76,7 +79,7 @@ class Cluster:
         check_number("jitter_spread", self.jitter_spread, "times the mean")
         if type(self.seed) is not int:
             raise ValueError(f"seed={self.seed!r}: it takes a whole number.")
-        check_choice("algorithm", self.algorithm, (*collectives.ALGORITHMS, "auto"))
+        check_choice("algorithm", self.algorithm, (*collectives.ALGORITHMS, TWO_LEVEL, "auto"))
         self._check_by_rank()
         for name in ("slow", "stalls", "fails"):  # a copy: what is checked stays as it is
             object.__setattr__(self, name, dict(getattr(self, name)))
@@ -152,16 +155,31 @@ class Cluster:
         """Seconds that a message of ``nbytes`` takes on free links, between hosts."""
         return self.latency_s + nbytes / self.bandwidth_bytes_per_s
 
+    def hosts(self, ranks: Sequence[int]) -> Hosts | None:
+        """Which of ``ranks`` share a host, as places in ``ranks``, host by host.
+
+        None where that makes no two levels: one host, one rank a host, or hosts with unequally many.
+        """
+        return hosts_of(tuple(ranks), self.host_size) if self.host_size and len(ranks) > 1 else None
+
+    def _choices(self, work: Work, ranks: Sequence[int]) -> dict[str, float]:
+        """Seconds of ``work`` by algorithm."""
+        inside = self.host_latency_s, self.host_bandwidth_bytes_per_s
+        return collectives.choices(work, inside, self._slowest_link(ranks), self.hosts(ranks))
+
     def priced(self, work: Work, ranks: Sequence[int] = ()) -> tuple[str, float]:
         """The algorithm that does ``work`` and its seconds after the last of ``ranks`` has entered.
 
         A group on one host has that host's links. A group over several hosts pays the link between hosts
-        for each message, which is exact for a ring and an upper bound for the other algorithms.
+        for each message, which is exact for a ring and an upper bound for the other algorithms of one
+        level; that of two levels has each level's own links.
         """
-        latency_s, bandwidth = self._slowest_link(ranks)
-        if self.algorithm == "auto":
-            return collectives.cheapest(work, latency_s, bandwidth)
-        return self.algorithm, collectives.seconds(self.algorithm, work, latency_s, bandwidth)
+        if self.algorithm in collectives.ALGORITHMS:
+            return self.algorithm, collectives.seconds(self.algorithm, work, *self._slowest_link(ranks))
+        choices = self._choices(work, ranks)
+        if self.algorithm == TWO_LEVEL:
+            choices = {a: s for a, s in choices.items() if a == TWO_LEVEL} or {"ring": choices["ring"]}
+        return min(choices.items(), key=lambda item: item[1])
 
     def collective_s(self, work: Work, ranks: Sequence[int] = ()) -> float:
         """Seconds of a collective after its last node has entered."""
@@ -170,18 +188,18 @@ class Cluster:
     def cost(self, name: str, nbytes: int, nodes: int) -> Cost:
         """What the collective ``name`` on a whole tensor of ``nbytes`` costs ranks 0 to nodes - 1.
 
-        ``name``: all_reduce, reduce_scatter, all_gather, broadcast or barrier. ``.seconds``,
-        ``.algorithm``, ``.bytes`` and ``.messages`` (sent by the rank that sends most), ``.choices``:
-        the seconds of each algorithm. Raises ``ValueError``.
+        ``name``: all_reduce, reduce_scatter, all_gather, broadcast, reduce, gather, scatter, all_to_all or
+        barrier; ``nbytes``: of gather and scatter all ranks' together, of all_to_all one rank's.
+        ``.seconds``, ``.algorithm``, ``.bytes`` and ``.messages`` (sent by the rank that sends most),
+        ``.choices``: the seconds of each algorithm. Raises ``ValueError``.
         """
         check_choice("name", name, collectives.NAMES)
         check_count("nodes", nodes, "the group's size")
         check_number("nbytes", nbytes, "bytes", least=0)
         work = collectives.even_work(name, 0 if name == "barrier" else int(nbytes), nodes, 1)
         chosen, seconds = self.priced(work, range(nodes))
-        link = self._slowest_link(range(nodes))
-        choices = {a: collectives.seconds(a, work, *link) for a in collectives.ALGORITHMS}
         sent = [collectives.traffic(chosen, work, rank) for rank in range(nodes)]
+        choices = self._choices(work, range(nodes))
         return Cost(seconds, chosen, max(s[0] for s in sent), max(s[1] for s in sent), choices)
 
     def __repr__(self) -> str:

@@ -1,8 +1,9 @@
 """Collectives made by hand of messages: broadcast and all-reduce, the naive ways and the good ones.
 
 Each works in place on a contiguous tensor that needs no gradient, on any number of nodes, and calls
-only ``node.send``, ``recv`` and ``isend``. In the formulas n nodes hold S bytes, and a message of m
-bytes takes a + b m seconds (Hockney 1994). Sums are sums over all nodes; no other operation.
+only ``node.send``, ``recv``, ``isend`` and, for two levels, ``group``. In the formulas n nodes hold S bytes,
+and a message of m bytes takes a + b m seconds (Hockney 1994). Sums are sums over all nodes; no other
+operation.
 
 ============================  ==========================  =======================================
 function                      seconds                     bytes and messages that a node sends
@@ -12,12 +13,17 @@ tree_broadcast                ceil(log2 n)(a + bS)        (n-1) S in n-1 over al
 gather_and_broadcast          n a + 2(n-1) bS             rank 0: (n-1) S in n-1; others S in 1
 ring_all_reduce               2(n-1)(a + bS/n)            2(n-1)/n S in 2(n-1)
 recursive_doubling            log2 n (a + bS)             log2 n S in log2 n
+two_level_all_reduce          2(m-1)(a' + b'S/m)          2(m-1)/m S + 2(h-1)/n S
+                              + 2(h-1)(a + bS/n)          in 2(m-1) + 2(h-1)
 ============================  ==========================  =======================================
 
-The last line holds where n is a power of two; its docstring has the rest.
+The line before the last holds where n is a power of two; its docstring has the rest, and that of two levels
+what a', b', h and m are. ``exchanges.py`` has reduce, gather, scatter and all_to_all.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -86,21 +92,56 @@ def ring_all_reduce(node: Node, tensor: Tensor) -> None:
     otherwise chunk sizes differ by one element, and rank r sends 2S less its chunks r and r+1. Takes
     2(n-1)(a + bS/n) seconds. Patarasuk and Yuan 2009: no all-reduce sends fewer bytes.
     """
+    chunks = tensor.view(-1).tensor_split(node.world_size)  # the first ones may be one element longer
+    _ring_reduce_scatter(node, chunks)  # 1.
+    _ring_all_gather(node, chunks)  # 2.
+
+
+def _ring_reduce_scatter(node: Node, chunks: Sequence[Tensor]) -> None:
+    """Rank r's chunk r becomes the sum of all; the others are left with sums of some."""
     n, rank = node.world_size, node.rank
-    right, left = (rank + 1) % n, (rank - 1) % n
-    chunks = tensor.view(-1).tensor_split(n)  # the first ones may be one element longer
     box = torch.empty_like(chunks[0])
-    for step in range(n - 1):  # 1.
-        sending = node.isend(chunks[(rank - 1 - step) % n], right)
+    for step in range(n - 1):
+        sending = node.isend(chunks[(rank - 1 - step) % n], (rank + 1) % n)
         own = chunks[(rank - 2 - step) % n]
         came = box[: len(own)]
-        node.recv(came, left)
+        node.recv(came, (rank - 1) % n)
         own += came
         sending.wait()
-    for step in range(n - 1):  # 2.
-        sending = node.isend(chunks[(rank - step) % n], right)
-        node.recv(chunks[(rank - 1 - step) % n], left)
+
+
+def _ring_all_gather(node: Node, chunks: Sequence[Tensor]) -> None:
+    """Every rank's chunks become those that rank r has as chunk r."""
+    n, rank = node.world_size, node.rank
+    for step in range(n - 1):
+        sending = node.isend(chunks[(rank - step) % n], (rank + 1) % n)
+        node.recv(chunks[(rank - 1 - step) % n], (rank - 1) % n)
         sending.wait()
+
+
+def two_level_all_reduce(node: Node, tensor: Tensor, host_size: int) -> None:
+    """Every rank's ``tensor`` becomes the sum over all ranks, ``host_size`` of which share a host.
+
+    With m ranks on each of h hosts, n = h m; ``host_size`` must divide n:
+
+    1. Reduce-scatter inside each host, in a ring: rank j of a host has the j-th part of its host's sum.
+    2. All-reduce between the j-th ranks of all hosts, in a ring: m rings side by side.
+    3. All-gather inside each host, in a ring.
+
+    Each byte passes between hosts as often as in a ring of h, not of n: 2(m-1)(a' + b'S/m) seconds
+    inside and 2(h-1)(a + bS/n) between. A rank sends 2(m-1)/m S inside and 2(h-1)/n S between.
+    """
+    host, place = divmod(node.rank, host_size)
+    inside = node.group(range(host * host_size, (host + 1) * host_size))
+    between = node.group(range(place, node.world_size, host_size))
+    chunks = tensor.view(-1).tensor_split(node.world_size)
+    count = node.world_size // host_size
+    parts = tensor.view(-1).split(
+        [sum(map(len, chunks[p * count : (p + 1) * count])) for p in range(host_size)]
+    )
+    _ring_reduce_scatter(inside, parts)  # 1.
+    ring_all_reduce(between, parts[place])  # 2.
+    _ring_all_gather(inside, parts)  # 3.
 
 
 def recursive_doubling_all_reduce(node: Node, tensor: Tensor) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddl_lab.cluster.collectives import Work, seconds
+from ddl_lab.cluster.collectives import NAMES, Work, seconds
 from ddl_lab.cluster.model import Cluster, geometric
 
 
@@ -113,7 +113,11 @@ def test_a_latency_below_zero_is_refused(value):
         ("stalls", [(3, 1.0)], r"stalls=\[\(3, 1\.0\)\]: it takes \(every, seconds\) by rank"),
         ("fails", {1: -0.5}, r"fails\[1\]=-0\.5: .* 0 or more seconds"),
         ("fails", {1.0: 0.5}, r"fails=\{1\.0: 0\.5\}: it takes seconds by rank, as in fails=\{1: 0\.5\}"),
-        ("algorithm", "quantum", "algorithm='quantum': choose one of ring, direct, doubling, tree, auto"),
+        (
+            "algorithm",
+            "quantum",
+            "choose one of ring, direct, doubling, tree, two-level, auto",
+        ),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(field, value, told):
@@ -222,7 +226,7 @@ def test_cost_names_the_busiest_rank():
     assert (cost.bytes, cost.messages) == (400, 4)
 
 
-@pytest.mark.parametrize("name", ["all_reduce", "reduce_scatter", "all_gather", "broadcast", "barrier"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("nodes", [1, 2, 5, 16])
 @pytest.mark.parametrize("nbytes", [4, 4_000_000])
 def test_auto_is_the_cheapest_and_says_which(name, nodes, nbytes):
@@ -237,8 +241,8 @@ def test_auto_takes_few_messages_for_small_tensors_and_few_bytes_for_large_ones(
 
 
 def test_cost_refuses_what_is_no_collective():
-    with pytest.raises(ValueError, match="name='reduce': choose one of all_reduce"):
-        Cluster().cost("reduce", 8, 4)
+    with pytest.raises(ValueError, match="name='shuffle': choose one of all_reduce"):
+        Cluster().cost("shuffle", 8, 4)
     with pytest.raises(ValueError, match="nodes=0: it takes a whole number from 1 up"):
         Cluster().cost("all_reduce", 8, 0)
     with pytest.raises(ValueError, match="nbytes=-1: it takes a finite number 0 or more bytes"):
