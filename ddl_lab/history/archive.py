@@ -42,6 +42,7 @@ def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results:
     nodes = []
     for rank, packet in enumerate(packets):
         arrays[f"spans_{rank}"] = np.frombuffer(packet.spans, np.uint8)
+        arrays[f"sent_{rank}"] = np.frombuffer(packet.sent_at, "<i8")
         for k, rows in enumerate(packet.metrics.values()):
             arrays[f"metrics_{rank}_{k}"] = np.frombuffer(rows, np.uint8)
         counts = [packet.bytes_sent, packet.messages_sent]
@@ -119,4 +120,5 @@ def _packet(arrays: Any, rank: int, node: dict[str, Any]) -> Packet:
         metrics[tuple(names)] = rows
     sent, messages = node["counts"]
     samples = node.get("samples", float("nan"))  # files of the first version do not know
-    return Packet(spans, metrics, tuple(node["labels"]), sent, messages, node["last"], samples)
+    sent_at = arrays[f"sent_{rank}"].tobytes() if f"sent_{rank}" in arrays else b""  # nor do they this
+    return Packet(spans, metrics, tuple(node["labels"]), sent, messages, node["last"], samples, sent_at)

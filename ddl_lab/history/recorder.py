@@ -1,6 +1,6 @@
 """What one node records: spans and metrics as packed bytes, a million of either in tens of megabytes.
 
-A span takes 31 bytes, a row of k metrics 12 + 8k. The same records fill both engines' histories: a process
+A span takes 31 bytes, a row of k metrics 20 + 8k. The same records fill both engines' histories: a process
 streams them to its caller in packets, a simulated node's recorder is read where it stands.
 """
 
@@ -30,6 +30,7 @@ SPAN_DTYPE = np.dtype(
     ]
 )
 _ROW_HEAD = struct.Struct("<Id")
+_COUNT = struct.Struct("<q")
 
 
 def row_dtype(names: tuple[str, ...]) -> np.dtype[Any]:
@@ -48,6 +49,7 @@ class Packet:
     messages_sent: int
     last: dict[str, float]
     samples: float = 0.0
+    sent_at: bytes = b""  # by row of metrics: bytes sent until then, int64
 
 
 class Recorder:
@@ -61,6 +63,7 @@ class Recorder:
         self.steps = 0
         self.bytes_sent = 0
         self.messages_sent = 0
+        self.sent_at = bytearray()  # by row of metrics: bytes sent until then
         self.samples = 0.0  # computed in spans that say how many
         self.last: dict[str, float] = {}  # the newest row
 
@@ -94,6 +97,7 @@ class Recorder:
         if rows is None:
             rows = self.metrics[names] = bytearray()
         rows += _ROW_HEAD.pack(self.steps, time_s) + struct.pack(f"<{len(values)}d", *values)
+        self.sent_at += _COUNT.pack(self.bytes_sent)
         self.steps += 1
         self.last = dict(zip(names, values, strict=True))
 
@@ -101,17 +105,19 @@ class Recorder:
         """All that is recorded, as one packet; the recorder keeps it."""
         metrics = {names: bytes(rows) for names, rows in list(self.metrics.items())}
         counts = (self.bytes_sent, self.messages_sent)
-        return Packet(bytes(self.spans), metrics, tuple(self.labels), *counts, self.last, self.samples)
+        about = (tuple(self.labels), *counts, self.last, self.samples, bytes(self.sent_at))
+        return Packet(bytes(self.spans), metrics, *about)
 
     def drain(self) -> Packet:
         """Take what has gathered since the last call."""
         packet = self.drained()
-        self.spans, self.metrics = bytearray(), {}
+        self.spans, self.metrics, self.sent_at = bytearray(), {}, bytearray()
         return packet
 
     def absorb(self, packet: Packet) -> None:
         """Add a packet that the node of this recorder sent."""
         self.spans += packet.spans
+        self.sent_at += packet.sent_at
         for names, rows in packet.metrics.items():
             self.metrics.setdefault(names, bytearray()).extend(rows)
             self.steps += len(rows) // row_dtype(names).itemsize
@@ -127,6 +133,13 @@ class Recorder:
     def span_array(self) -> np.ndarray[Any, Any]:
         """All spans so far, dtype ``SPAN_DTYPE`` (a copy: the recorder may go on growing)."""
         return np.frombuffer(bytes(self.spans), SPAN_DTYPE)
+
+    def sent_array(self) -> np.ndarray[Any, Any]:
+        """Bytes that this node had sent at each row of metrics so far, int64 (rows,).
+
+        Empty where a file was saved before they were counted.
+        """
+        return np.frombuffer(bytes(self.sent_at), "<i8")
 
     def row_arrays(self) -> dict[tuple[str, ...], np.ndarray[Any, Any]]:
         """All metric rows so far, by their names (copies)."""

@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 from ..cluster.model import Cluster
 from ..history.history import History
 from ..history.recorder import KINDS
-from ..plots.histories.curves import Curve, curve_of
+from ..plots.histories.curves import Curve, curve_of, known_curve, several
 from ..plots.histories.explored import COLOURS, ExploredFigure, Line
-from ..plots.histories.metrics import BAND, known_curve, several
+from ..plots.histories.metrics import BAND
 from ..plots.histories.words import clock_of, described
 from .page import Page
 from .settings import Setting, counted
 
-PAINT_S = 0.1  # between two redraws at least
+PAINT_S = 0.2  # between two redraws at least: a picture and words each, ten updates of the page a second
 REST = 16  # times as long as it took are between a redraw and the next one of a simulation,
 REAL_REST = 4  # and of a real run, which computes in other processes
 LONG_S = 4.0  # of simulating, after which the timeline comes before the end
@@ -43,14 +43,14 @@ class Board:
         self._growing: tuple[Line, History] | None = None
         self._real: tuple[Line, History] | None = None
         self._colours: dict[str, str] = {}  # of the lines in sight, by label
-        self._text = self._real_text = self._real_of = ""
+        self._text = self._real_text = self._real_of = self._late = ""
 
     def clear(self) -> None:
         """Forget every curve."""
         self._done.clear()
         self._colours.clear()
         self._growing = self._real = None
-        self._real_text = ""
+        self._real_text = self._late = ""
 
     def curve(self, history: History) -> Curve | None:
         """The first metric's curve; None before anyone recorded it."""
@@ -92,9 +92,15 @@ class Board:
         self._text = text
         self.paint(quick=len(self._done) > 1)  # the first one is what most saved notebooks keep
 
+    def add(self, setting: Setting, curve: Curve, speedup: float, history: History, text: str) -> None:
+        """Put a setting's whole curve beside the front one, as if it had been there before."""
+        line = Line(setting.label, setting.nodes, curve, speedup, more=self._more(history))
+        self._done = {setting.label: (line, _light(history), text), **self._done}
+        self.paint(quick=False)  # what a saved notebook keeps
+
     def forget_real(self) -> None:
         """Take the last real run's curve and words away."""
-        self._real, self._real_text = None, ""
+        self._real, self._real_text, self._late = None, "", ""
 
     def simulated_s(self, setting: Setting | None) -> float | None:
         """How long a setting took when it was simulated, None if it was not."""
@@ -105,8 +111,9 @@ class Board:
         """Whether the last redraw is long enough ago."""
         return time.monotonic() >= self.next_paint
 
-    def real(self, asked: Setting, line: Line, history: History, text: str) -> None:
-        """Show the real run of the setting ``asked`` beside the front one."""
+    def real(self, asked: Setting, line: Line, history: History, text: str, late: str = "") -> None:
+        """Show the real run of the setting ``asked`` beside the front one; ``late``: by how much."""
+        self._late = late
         line = replace(line, more=self._more(history))
         self._real, self._real_of, self._real_text = (line, history), asked.label, text
         self.paint(rest=REAL_REST)
@@ -124,6 +131,7 @@ class Board:
         told = [glue.join(filter(None, [self._text, faint])), self._real_text]
         code = self._front.code() if self._front else ""
         self.page.say("\n".join(filter(None, told)), code)
+        self.next_paint = max(self.next_paint, time.monotonic() + PAINT_S)
 
     def paint(self, quick: bool = True, lower: bool = True, rest: int = REST) -> None:
         """Draw everything anew, the lower row too where told."""
@@ -181,7 +189,7 @@ class Board:
         steps = self._smooth[self.metric]
         headline += f"; mean of {steps} steps" if steps > 1 else ""
         if self._real:
-            return f"{headline}; dashed: {described(self._real[1])}"
+            return f"{headline}; dashed: {described(self._real[1])}{self._late}"
         return headline + (BAND if history and several(history, self.metric) else "")
 
 

@@ -1,4 +1,4 @@
-"""What a widget's controls are made of: ``Slider``, a list, or True and False."""
+"""What a widget's controls are made of: ``Slider``, a list or names to choose from, or True and False."""
 
 from __future__ import annotations
 
@@ -112,19 +112,32 @@ class Control:
     def value(self) -> Any:
         """What the function is given."""
         found = self.widget.value
-        if isinstance(self._asked, list | tuple):
-            return self._asked[found]
+        if isinstance(self._asked, list | tuple | Mapping):
+            return _entries(self._asked)[found]
         if not isinstance(self._asked, Slider):
             return found
         return round(found) if self._asked.whole else float(f"{found:.12g}")
 
     @property
-    def place(self) -> str:
-        """For entries of a list that read alike, as lambdas do, which one: "(2)" is the second."""
+    def text(self) -> str:
+        """The value as a reader sees it; entries of a list that read alike, as lambdas do, by their place."""
+        if isinstance(self._asked, Mapping):
+            return str(list(self._asked)[self.widget.value])
+        value = self.value
+        told = f"{value:.6g}" if isinstance(value, float) else _text(value)
+        told += f" {self.unit}" if self.unit else ""
         if not isinstance(self._asked, list | tuple):
-            return ""
-        alike = [_text(entry) for entry in self._asked].count(_text(self.value)) > 1
-        return f" ({self.widget.value + 1})" * alike
+            return told
+        alike = [_text(entry) for entry in self._asked].count(_text(value)) > 1
+        return told + f" ({self.widget.value + 1})" * alike
+
+    @property
+    def neighbours(self) -> list[int]:
+        """Of whole numbers, in order, those to compare the start with: its stops, or half and double."""
+        if isinstance(self._asked, Stops):
+            return list(self._asked.values)
+        low, high = round(self._asked.low), round(self._asked.high)
+        return sorted({low, max(low, self.start // 2), min(high, 2 * self.start), high})
 
     def reset(self) -> None:
         """Back to where it began."""
@@ -142,7 +155,9 @@ def _widget(asked: Any) -> Any:
     if isinstance(asked, bool):
         return ipywidgets.Checkbox(value=asked, indent=True, **look)
     look["layout"] = NARROW
-    return ipywidgets.Dropdown(options=[(_text(v), k) for k, v in enumerate(asked)], value=0, **look)
+    names = list(asked) if isinstance(asked, Mapping) else map(_text, asked)
+    options = [(name, place) for place, name in enumerate(names)]
+    return ipywidgets.Dropdown(options=options, value=0, **look)
 
 
 def _slider(asked: Slider, look: dict[str, Any]) -> Any:
@@ -164,6 +179,11 @@ def _digits(number: float) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
+def _entries(asked: Any) -> list[Any]:
+    """What a list, or names to choose from, offer."""
+    return list(asked.values()) if isinstance(asked, Mapping) else list(asked)
+
+
 def _text(value: Any) -> str:
     return str(getattr(value, "__name__", value))
 
@@ -171,10 +191,14 @@ def _text(value: Any) -> str:
 def check_controls(call: str, asked: Mapping[str, Any]) -> None:
     """Raise ``TypeError`` for what is no control, ``ValueError`` for an empty list."""
     for name, value in asked.items():
-        if not isinstance(value, Slider | bool | list | tuple):
+        if not isinstance(value, Slider | bool | list | tuple | Mapping):
             raise TypeError(
                 f"{call}({name}={value!r:.40}): a control is lab.Slider(low, high, start), a list to choose "
-                "from, or True or False."
+                "from, {'name': value, …}, or True or False."
             )
-        if isinstance(value, Sequence) and not value:
+        if isinstance(value, Sequence | Mapping) and not value:
             raise ValueError(f"{call}({name}={value!r}): a list to choose from needs one entry at least.")
+        if isinstance(value, Mapping) and not all(isinstance(key, str) and key for key in value):
+            raise TypeError(
+                f"{call}({name}={value!r:.40}): names to choose from are words, {{'mean': mean}}."
+            )

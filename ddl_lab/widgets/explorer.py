@@ -12,8 +12,10 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from ..cluster.model import Cluster
+from ..errors import LabError
 from ..history.history import History
-from ..virtual.simulation import Simulation
+from ..plots.histories.curves import Curve
+from ..virtual.simulation import Simulation, simulate
 from .board import Board, Metrics, speedup_of, summary
 from .lock import Lock, Prediction
 from .newest import Newest, in_words
@@ -43,21 +45,23 @@ def explore(
 
     ``nodes``: where the slider begins; it offers powers of two up to ``most``. Or a list of counts
     (the first is the start), or a ``lab.Slider``. ``controls``: for any argument of the worker a
-    ``lab.Slider``, a list to choose from, or a bool: ``lr=lab.Slider(0.01, 3, 0.1, log=True),
-    batch=[16, 64]``. Latency, bandwidth and a slower last node stand behind the button "cluster …",
-    open from the start with ``show_cluster``. ``prediction``, from ``lab.ask``: the controls wait
-    until it is written.
+    ``lab.Slider``, a list or names to choose from, or a bool: ``lr=lab.Slider(0.01, 3, 0.1, log=True),
+    batch=[16, 64], rule={"mean": mean, "median": median}``. Latency, bandwidth and a slower last node
+    stand behind the button "cluster …", open from the start with ``show_cluster``. ``prediction``, from
+    ``lab.ask``: the controls wait until it is written.
 
-    The figure: ``metric`` against time and steps, speed-up, and the first steps' timeline. The first
-    one is complete when the cell ends; earlier settings stay as faint curves. "Run for real" starts
-    processes with the same setting, beside the simulated curve. ``metric={"loss": 20, "staleness": 1}``:
-    a row for each, and the mean of so many steps. Raises as ``simulate`` does, and
-    ``ValueError`` where the worker doesn't record ``metric``; errors after a move stand below.
+    The figure: ``metric`` against time and steps, speed-up, and the first steps' timeline. When the cell
+    ends the first one is complete, and beside it, unless a prediction is waited for, the same on another
+    number of nodes; earlier settings stay as faint curves. "Run for real" starts processes with the same
+    setting, beside the simulated curve. ``metric={"loss": 20, "staleness": 1}``: a row for each, and the
+    mean of so many steps. Raises as ``simulate`` does, and ``ValueError`` where the worker doesn't record
+    ``metric``; errors after a move stand below.
     """
     panel = Panel(worker, nodes, most, cluster, args, controls, show_cluster)
     explorer = Explorer(panel, metric, prediction)
     replace_older(explorer)
     explorer.show()
+    explorer.compare()
 
 
 class Explorer:
@@ -90,6 +94,23 @@ class Explorer:
             raise
         self.panel.on_move(self._moved)
 
+    def compare(self) -> None:
+        """Put the nearest other number of nodes beside the first picture: a saved page shows what they do.
+
+        Not while the controls wait for a prediction, whose answer it may be.
+        """
+        beside = None if self.lock.locked else self.panel.beside()
+        if beside is None:
+            return
+        try:
+            history = simulate(beside.worker, beside.nodes, cluster=beside.cluster, args=beside.args)
+            self.board.add(beside, *self._told(history, beside))
+        except (LabError, ValueError) as error:  # it may be a worker for so many nodes and no others
+            self.board.say_of_real(f"{counted(beside.nodes)}: {in_words(error)}")
+        except BaseException:
+            self.close()
+            raise
+
     def close(self) -> None:
         """Stop what is under way, processes too, and take the controls away; the figure stays."""
         self._newest.stop()
@@ -118,18 +139,22 @@ class Explorer:
                 self._paint_so_far(setting, simulation.history)
                 yield
             history = simulation.history
+        self.board.finished(setting, *self._told(history, setting))
+
+    def _told(self, history: History, setting: Setting) -> tuple[Curve, float, History, str]:
+        """A finished simulation's curve, its speed-up, itself, and what it shows, in a sentence."""
         curve = self.board.check(history)
         times = speedup_of(history, setting.cluster) if history.nodes > 1 else 1.0
-        self.board.finished(
-            setting, curve, times, history, summary(history, setting, self.board.metric, curve, times)
-        )
+        return curve, times, history, summary(history, setting, self.board.metric, curve, times)
 
     def _paint_so_far(self, setting: Setting, history: History) -> None:
         steps = _steps(history)
         so_far = f"{setting.label}: simulating, {steps or 'no'} step{'s' if steps > 1 else ''} so far."
+        if not self.board.may_paint():
+            return
         if not steps:
             self.board.say(so_far)
-        elif time.monotonic() >= self.board.next_paint:
+        else:
             self.board.growing(self.board.curve(history), history, so_far)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..cluster.model import Cluster
@@ -92,12 +93,21 @@ class Panel:
         values = {c.name: c.value for c in self.of_worker}
         moved = {c.name: c.value for c in self.of_cluster if c.value != self._starts[c.name]}
         changed = [
-            f"{c.label} {_text(c.value)}{_unit(c)}{c.place}"
+            f"{c.label} {c.text}"
             for c in (*self.of_worker, *self.of_cluster)
             if c.value != self._starts[c.name]
         ]
         cluster = with_cluster(self._cluster, nodes, moved)
         return Setting(self._worker, nodes, self._arguments.filled(values), cluster, tuple(changed))
+
+    def beside(self) -> Setting | None:
+        """The start with the nearest other number of nodes: fewer, but not one alone, else more; or None."""
+        setting, others = self.setting(), self.nodes.neighbours
+        fewer = [nodes for nodes in others if 1 < nodes < setting.nodes]
+        more = [nodes for nodes in others if nodes > setting.nodes]
+        alone = [nodes for nodes in others if nodes == 1 < setting.nodes]
+        nearest = [*fewer[-1:], *more, *alone][:1]
+        return replace(setting, nodes=nearest[0]) if nearest else None
 
     def on_move(self, moved: Callable[[], None]) -> None:
         """Call back whenever a control has been moved."""
@@ -122,13 +132,3 @@ class Panel:
 
     def _show_cluster(self, _: Any = None) -> None:
         self.cluster_rows.layout.display = None if self.toggle.value else "none"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(getattr(value, "__name__", value))
-
-
-def _unit(control: Control) -> str:
-    return f" {control.unit}" if control.unit else ""

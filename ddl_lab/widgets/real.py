@@ -123,10 +123,13 @@ class RealRun:
         done = f"{steps} step{'' if steps == 1 else 's'} in {history.elapsed_s:.3g} s"
         text = f"Measured on {described(history)}: {state}, {done}"
         told_s = self._board.simulated_s(self._asked) if state == "ended" and not self._cut else None
+        late = ""
         if told_s and history.elapsed_s:
             ratio = history.elapsed_s / told_s
             why = _why(history.nodes) if ratio > AGREES else ""
             text += f" (simulated {told_s:.3g} s, ratio {ratio:.3g}{why})"
+            if history.clock == "paced" and ratio > AGREES:  # the figure says so too
+                late = f", which this machine missed: {ratio:.2g} × the time"
         if curve is None:
             self._board.say_of_real(f"{text}.{self._cut}")
             return
@@ -134,7 +137,7 @@ class RealRun:
         label = f"{described(history).split(' over ')[0]},\nmeasured"
         assert self._asked is not None
         line = Line(label, history.nodes, curve, self._speedup(history), measured=True)
-        self._board.real(self._asked, line, history, text + self._alone_told(history))
+        self._board.real(self._asked, line, history, text + self._alone_told(history), late)
 
     def _speedup(self, history: History) -> float | None:
         """Times the samples/s of one node: of the cluster's, or of one that ran at this machine's pace."""

@@ -486,3 +486,58 @@ def test_speedup_counts_samples_and_takes_unequal_speeds_into_account():
             pass
 
     assert speedup_of(simulate(by_seconds, 3), Cluster()) == pytest.approx(3.0)
+
+
+def mean_rule(a, b):
+    return (a + b) / 2
+
+
+def weighing(node, rule=mean_rule):
+    for _ in range(3):
+        with node.compute(samples=10):
+            pass
+        node.record(loss=rule(1.0, 3.0))
+
+
+def test_names_to_choose_from_give_the_worker_what_they_stand_for(page):
+    explorer = shown(weighing, nodes=1, rule={"mean": mean_rule, "largest": max})
+    chooser = control(explorer, "rule").widget
+    assert [name for name, _ in chooser.options] == ["mean", "largest"]
+    assert line(explorer, "1 node").get_ydata().tolist() == [2.0] * 3
+    chooser.value = 1
+    assert line(explorer, "1 node, rule largest").get_ydata().tolist() == [3.0] * 3
+    assert page.words[-1].splitlines()[-2].endswith("args=(max,))")
+
+
+@pytest.mark.parametrize(("rule", "error"), [({}, ValueError), ({1: max}, TypeError), ({"": max}, TypeError)])
+def test_names_to_choose_from_are_words(page, rule, error):
+    with pytest.raises(error, match="to choose from"):
+        shown(weighing, rule=rule)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "most", "other"),
+    [(4, 64, "2 nodes"), (2, 64, "4 nodes"), (1, 64, "2 nodes"), (2, 2, "1 node"), ([3, 6], 64, "6 nodes")],
+)
+def test_the_first_picture_has_two_numbers_of_nodes_the_start_in_front(page, nodes, most, other):
+    widgets.explore(worker, nodes=nodes, most=most)
+    (_, front), (word, _) = ("", page.title), (page.text.split("Fainter: ")[1], "")
+    assert word.startswith(f"{other}.")
+    start = nodes[0] if isinstance(nodes, list) else nodes
+    assert f"loss: {settings.counted(start, 'simulated ')}," in front
+
+
+def test_one_number_of_nodes_stands_alone(page):
+    widgets.explore(worker, nodes=[4])
+    assert "Fainter" not in page.text
+
+
+def test_a_worker_that_can_not_do_with_other_nodes_says_so_below(page):
+    def four(node):
+        if node.world_size != 4:
+            raise ValueError("four, please")
+        worker(node)
+
+    widgets.explore(four, nodes=4)
+    assert "4 simulated nodes" in page.title
+    assert "2 nodes: WorkerError" in " ".join(page.text.split()) and "four, please" in page.text

@@ -324,3 +324,45 @@ def test_with_a_slower_last_node_sixteen_nodes_run_for_real_as_eight(page):
         assert "(16 would be as many processes: 8 run, the last one as the last of 16.)" in words(page)
 
     in_a_loop(act)
+
+
+def quick(node, steps=2000):
+    for k in range(steps):
+        node.record(loss=1.0 / (1 + k))
+        time.sleep(0.0005)
+
+
+def silent(node):
+    time.sleep(1.0)
+    node.record(loss=1.0)
+
+
+@pytest.mark.parametrize("work", [quick, silent], ids=lambda work: work.__name__)
+def test_the_page_is_changed_ten_times_a_second_at_most(page, work):
+    async def act():
+        explorer = shown(nodes=2, work=work)
+        explorer.real.paced.value = False
+        before, began = len(page.pictures) + len(page.words), time.monotonic()
+        explorer.real.start_button.click()
+        await until(lambda: "ended" in words(page))
+        took_s = time.monotonic() - began
+        updates = len(page.pictures) + len(page.words) - before
+        assert updates <= 10 * took_s + 6, "the start and the end are told at once"
+
+    in_a_loop(act)
+
+
+def test_a_run_that_misses_its_pace_says_so_on_the_figure(page):
+    def late(node):
+        for k in range(20):
+            with node.compute(seconds=0.001):
+                time.sleep(0.02)
+            node.record(loss=1.0 / (1 + k))
+
+    async def act():
+        explorer = shown(nodes=1, work=late)
+        explorer.real.start_button.click()
+        await until(lambda: "ended" in words(page))
+        assert re.search(r"paced clock, which this machine missed: \d+ × the time", page.title)
+
+    in_a_loop(act)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...history.history import History
+from ...history.recorder import KINDS
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+_NOT_SENT = [KINDS.index(kind) for kind in ("compute", "recv", "wait")]
 MOST_POINTS = 500  # of a curve against time: finer than the screen
 
 
@@ -26,10 +28,11 @@ class Points:
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of a run against steps, and against seconds on the run's clock."""
+    """One metric of a run against steps, seconds on the run's clock, and bytes."""
 
     steps: Points
     time: Points
+    bytes: Points | None = None  # against what all ranks had sent, where that is asked for
 
     @property
     def last(self) -> float:
@@ -57,6 +60,60 @@ def curve_of(history: History, name: str, smooth: int = 1) -> Curve | None:
     if _in_step(clock):
         return Curve(by_step, Points(clock.mean, by_step.mean, by_step.low, by_step.high))
     return Curve(by_step, _newest(ranks, times))
+
+
+def known_curve(history: History, name: str, label: str = "", smooth: int = 1) -> Curve:
+    """The curve of ``name``; raises ``ValueError`` where no rank recorded it."""
+    found = curve_of(history, name, smooth)
+    if found is not None:
+        return found
+    of = f" of {label!r}" if label else ""
+    known = ", ".join(metric_names(history))
+    if not known:
+        raise ValueError(
+            f"the history{of} has no metrics: call node.record({name}=…) once a step in the worker."
+        )
+    raise ValueError(f"no metric {name!r} in the history{of}; it has {known}.")
+
+
+def several(history: History, name: str) -> bool:
+    """Whether more than one rank recorded the metric ``name``, so that its curve is a mean."""
+    return sum(any(name in names for names in r.metrics) for r in history.recorders) > 1
+
+
+def against_bytes(history: History, steps: Points) -> Points:
+    """``steps`` over the bytes that all ranks together had sent by then.
+
+    A rank that records counts as it stood at its own record of that step, at its last one after that; one
+    that records nothing by its messages that had ended when the last rank recorded the step.
+    Raises ``ValueError`` for a history that was saved before records knew what was sent.
+    """
+    sent, latest_s = np.zeros(len(steps.x)), np.zeros(len(steps.x))
+    silent = []
+    for recorder in history.recorders:
+        by_row, rows = recorder.sent_array(), list(recorder.row_arrays().values())
+        if not rows:
+            silent.append(recorder.span_array())
+            continue
+        if not len(by_row):
+            raise ValueError(
+                "this history was saved before records knew what was sent: run it again for against='bytes'."
+            )
+        at = np.minimum(steps.x, len(by_row) - 1)
+        times_s = np.empty(len(by_row))
+        for table in rows:
+            times_s[table["step"]] = table["time_s"]
+        sent += by_row[at]
+        latest_s = np.maximum(latest_s, times_s[at])
+    return replace(steps, x=sent + sum((_sent_until(spans, latest_s) for spans in silent), 0.0))
+
+
+def _sent_until(spans: Array, times_s: Array) -> Array:
+    """At each time the bytes of one rank's own messages and collectives that had ended."""
+    own = spans[~np.isin(spans["kind"], _NOT_SENT)]
+    own = own[np.argsort(own["end_s"], kind="stable")]
+    sums = np.concatenate([[0], np.cumsum(own["bytes"])])
+    return sums[np.searchsorted(own["end_s"], times_s, side="right")]
 
 
 def _rows(tables: dict[tuple[str, ...], Array], name: str) -> tuple[Array, Array, Array]:

@@ -114,15 +114,16 @@ def _corners(lanes: Lanes, chosen: Array, factor: float) -> Array:
     return np.stack([x, y], axis=2)
 
 
-def add_legend(ax: Axes, behind: bool = False) -> None:
-    """Name the colours, above the axes."""
+def add_legend(ax: Axes, lanes: Lanes, behind: bool = False) -> None:
+    """Name the colours of ``lanes``' kinds of work, above the axes."""
     from matplotlib.patches import Patch
 
     from ..canvas import style
 
     note = " (low bar: beside other work)" if behind else ""
-    names = [name + note * (name == "communicate") for name in WORK]
-    bars = [Patch(facecolor=colour) for colour in WORK.values()]
+    kinds = [name for work, name in enumerate(WORK) if (lanes.work == work).any()]
+    names = [name + note * (name == "communicate") for name in kinds]
+    bars = [Patch(facecolor=WORK[name]) for name in kinds]
     with style():
         ax.legend(
             bars, names, ncols=3, handlelength=1.2, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0.2

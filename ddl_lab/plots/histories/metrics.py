@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...history.history import History
-from .curves import Curve, Points, curve_of, metric_names
+from .curves import Curve, Points, against_bytes, known_curve, several
 from .legends import fitting, folded
 from .words import clock_of, described_together, joined, with_unit
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..canvas import Canvas
 
-_AGAINST = {"both": ("time", "steps"), "time": ("time",), "steps": ("steps",)}
+_AGAINST = {"both": ("time", "steps")} | {kind: (kind,) for kind in ("time", "steps", "bytes")}
 ROOM = 0.3  # what axes that must grow get more than they need, as a share
 BAND = "; line: mean over ranks, band: lowest to highest"
 
@@ -34,10 +35,10 @@ def metric(
     """The metric ``name`` against time beside steps: the mean over ranks, in a band of all ranks.
 
     ``history``: one History, or several by label, a curve each. ``label``: names a single one in
-    a legend. ``against``: "both", "time" or "steps". Against time, ranks that step at times of
-    their own count with their newest value. ``smooth``: draw the mean of each rank's last so many
-    steps, and say so. Raises ``ValueError`` for a metric that nobody recorded, naming those there
-    are.
+    a legend. ``against``: "both", "time", "steps", or "bytes", what all ranks together had sent by
+    their record of a step. Against time, ranks that step at times of their own count with their newest
+    value. ``smooth``: draw the mean of each rank's last so many steps, and say so. Raises ``ValueError``
+    for a metric that nobody recorded, naming those there are.
     """
     if against not in _AGAINST:
         raise ValueError(f"metric(against={against!r}): choose one of {', '.join(_AGAINST)}.")
@@ -45,6 +46,9 @@ def metric(
         raise ValueError(f"metric(smooth={smooth!r}): give a number of steps from 1 up, as in smooth=20.")
     by_label = _by_label(history, label)
     curves = {key: known_curve(run, name, key, smooth) for key, run in by_label.items()}
+    if against == "bytes":
+        for key, run in by_label.items():
+            curves[key] = replace(curves[key], bytes=against_bytes(run, curves[key].steps))
     from ..canvas import COLOURS, Canvas
 
     runs = list(by_label.values())
@@ -73,25 +77,6 @@ def _by_label(history: Any, label: str | None) -> dict[str, History]:
     return found
 
 
-def known_curve(history: History, name: str, label: str = "", smooth: int = 1) -> Curve:
-    """The curve of ``name``; raises ``ValueError`` where no rank recorded it."""
-    found = curve_of(history, name, smooth)
-    if found is not None:
-        return found
-    of = f" of {label!r}" if label else ""
-    known = ", ".join(metric_names(history))
-    if not known:
-        raise ValueError(
-            f"the history{of} has no metrics: call node.record({name}=…) once a step in the worker."
-        )
-    raise ValueError(f"no metric {name!r} in the history{of}; it has {known}.")
-
-
-def several(history: History, name: str) -> bool:
-    """Whether more than one rank recorded the metric ``name``, so that its curve is a mean."""
-    return sum(any(name in names for names in r.metrics) for r in history.recorders) > 1
-
-
 def _legend_text(label: str, by_label: Mapping[str, History]) -> str:
     """``label``, with its clock where the figure shows several."""
     clocks = {run.clock for run in by_label.values()}
@@ -118,6 +103,11 @@ class CurveFigure:
         axes[0].set_ylabel(with_unit(name))
         self._axes: dict[str, Axes] = dict(zip(kinds, axes, strict=True))
         self._axes.get("steps", axes[0]).set_xlabel("steps")
+        if "bytes" in self._axes:
+            from matplotlib.ticker import EngFormatter
+
+            axes[0].set_xlabel("bytes sent by all ranks")
+            axes[0].xaxis.set_major_formatter(EngFormatter(unit="B"))
         self.name_clock(clock)
         self._named = named
         self._artists: dict[str, dict[str, tuple[Any, Any]]] = {}  # by label, by kind of axis
@@ -135,7 +125,7 @@ class CurveFigure:
             self._artists[label] = {kind: _new(ax, colour) for kind, ax in self._axes.items()}
         self._extents[label] = {}
         for kind, (line, band) in self._artists[label].items():
-            points = curve.steps if kind == "steps" else curve.time
+            points = getattr(curve, kind)
             line.set_data(points.x, points.mean)
             line.set(marker="." if len(points.x) < 3 else "", zorder=2.0 if faint else 2.5)
             line.set(**_look(colour, faint, dashed))

@@ -111,7 +111,8 @@ class _Scene:
         ax.set_xlabel(f"{unit} ({clock_of(self.history)})")
         draw_marks(ax, self.history, self.many, window, factor)
         if legend:
-            add_legend(ax, bool(self.lanes.behind.any()) and not self.many)
+            shown = self.lanes.within(window.start_s, window.end_s)
+            add_legend(ax, shown, bool(shown.behind.any()) and not self.many)
 
 
 def _scene(history: History, seconds: Any, steps: Any, messages: bool, critical: bool) -> _Scene:

@@ -207,3 +207,12 @@ def test_lanes_and_shares_of_one_run_agree():
     _, shares = shares_over_time(lanes_of(history), 4, Window(0, history.elapsed_s))
     by_rank = history.shares().loc[[0, 1, 2, 3], ["compute", "communicate", "wait"]].mean()
     np.testing.assert_allclose(shares.mean(axis=1), by_rank, rtol=1e-9)
+
+
+def test_the_legend_names_the_kinds_of_work_that_occur():
+    def alone(node):
+        with node.compute(seconds=1.0):
+            pass
+
+    (ax,) = plots.timeline(lab.simulate(alone, 1)).axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["compute"]
