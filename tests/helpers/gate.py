@@ -54,14 +54,13 @@ def leaks(source):
     return found
 
 
-class Attended(NotebookClient):
-    """Runs a notebook as a page does: it says that it takes input, so that predictions are asked for."""
-
-    async def async_start_new_kernel_client(self):
-        """The client, with somebody at it."""
-        client = await super().async_start_new_kernel_client()
-        client.allow_stdin = True
-        return client
+def questions(source):
+    """The variable and the key of each question that a cell asks."""
+    if "lab.ask(" not in source:
+        return []
+    assigned = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assign)]
+    asking = [node for node in assigned if any(True for _ in calls(node.value, ["ask"]))]
+    return [(node.targets[0].id, node.value.args[0].value) for node in asking]
 
 
 def run_without_a_number(path, home):
@@ -72,7 +71,7 @@ def run_without_a_number(path, home):
             cell.outputs = []
     cells = len(notebook.cells)
     notebook.cells.append(nbformat.v4.new_code_cell(WAIVE, id="waive"))
-    client = Attended(
+    client = NotebookClient(
         notebook,
         kernel_manager_class=make_labs.ThisPython,
         timeout=make_labs.CELL_TIMEOUT_S,
@@ -80,6 +79,7 @@ def run_without_a_number(path, home):
     )
     env = {k: v for k, v in os.environ.items() if k != "DDL_LAB_UNATTENDED"} | {"DDL_LAB_HOME": str(home)}
     with client.setup_kernel(env=env):
+        client.kc.allow_stdin = True  # as a page says it: somebody is there, so predictions are asked for
         for index in range(cells):
             client.execute_cell(notebook.cells[index], index)
         shown = copy.deepcopy(notebook.cells[:cells])  # what is waived now is filled in later
@@ -106,5 +106,9 @@ def told_in(words, measured):
     if not measured or abs(measured) == float("inf") or float(f"{measured:.2g}") == measured:
         return []  # 0, 16 and 0.5 stand everywhere
     numbers = re.findall(r"(?<![\w.])\d[\d,]*\.?\d*(?:e[-+]?\d+)?", words)
-    exact = [n for n in numbers if len(re.sub(r"e.*|\D", "", n).lstrip("0")) >= 3]
-    return [n for n in exact if abs(float(n.replace(",", "")) / abs(measured) - 1) < 6e-4]
+    rounded = [(n, len(re.sub(r"e.*|\D", "", n).lstrip("0"))) for n in numbers]
+    return [
+        n
+        for n, count in rounded
+        if count >= 3 and float(n.replace(",", "")) == float(f"{abs(measured):.{count}g}")
+    ]

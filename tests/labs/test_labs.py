@@ -49,6 +49,8 @@ def test_a_lab_opens_with_what_you_will_do_need_and_how_long_it_takes(lab):
     assert re.search(r"\byou can\b", opening)
     assert "**You need**" in opening
     assert re.search(r"\b(minutes|hour)", opening)
+    number = re.match(r"# (\d\d)", opening)[1]
+    assert f'`lab.fresh("{number}")`' in opening
 
 
 def test_a_lab_ends_with_summary_exercises_and_sources(lab):
