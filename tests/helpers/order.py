@@ -6,14 +6,12 @@ a minute would leave the other's worker with nothing to do.
 
 from pathlib import PurePath
 
-LONGEST = (  # by how long they take alone, the longest first; a file that isn't named comes after them
-    "tests/classroom/test_nbgrader.py",
-    "tests/classroom/test_hub.py",
-    "tests/notebook/test_browser.py",
-    "labs/",
-    "tests/processes/",
+LONGEST = (  # how names begin; a file that isn't among them comes after
+    "tests/classroom/test_nbgrader.py",  # makes the classroom's environment, which test_hub.py waits for
     "tests/notebook/",
+    "labs/",
     "tests/classroom/",
+    "tests/processes/",
     "tests/exercises/",
 )
 
