@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import numbers
 import signal
 import sys
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +17,10 @@ from ..ticker import Progress
 from ..travel.capture import freeze, thaw_result
 from . import torchrun
 from .plan import Plan, is_rank, plan
+from .watch.interrupts import Interrupts, begins, uninterrupted
 from .watch.supervisor import Supervisor
+
+_SHOW_S = 0.1  # how often progress and what workers print are shown
 
 
 def run(
@@ -47,17 +50,16 @@ def run(
     if is_rank():
         job = plan(worker, nodes, device, transport, cluster, timeout_s, args)
         return torchrun.run_as_rank(worker, args, job)
-    started = start(
-        worker, nodes, device=device, transport=transport, cluster=cluster,
-        timeout_s=timeout_s, args=args, progress=progress,
-    )  # fmt: skip
+    runs: list[Run] = []
     try:
-        return started.wait()
-    except BaseException as error:  # also an interrupt that came before the wait began
-        started._end("interrupted")
-        if isinstance(error, KeyboardInterrupt):
-            error.history = started.history  # type: ignore[attr-defined]
-        raise
+        with Interrupts(runs):
+            return start(
+                worker, nodes, device=device, transport=transport, cluster=cluster,
+                timeout_s=timeout_s, args=args, progress=progress,
+            )._watch()  # fmt: skip
+    except BaseException:  # also an interrupt that came just as they were let through again
+        with Interrupts(runs):
+            raise
 
 
 def start(
@@ -78,7 +80,7 @@ def start(
     asked = plan(worker, nodes, device, transport, cluster, timeout_s, args)
     if is_rank():
         raise ValueError("start() under torchrun: this process is one rank of a job already; use run().")
-    return Run(freeze(worker, tuple(args)), asked, progress)
+    return Run(freeze(worker, tuple(args)), asked, progress)._begin()
 
 
 class Run:
@@ -88,18 +90,15 @@ class Run:
         self._plan = plan
         self._progress = Progress(plan.nodes) if progress else None
         self._warned: set[str] = set()
-        self._supervisor = Supervisor(payload, plan)
-        if progress and plan.note:
-            print(plan.note)
-        try:
-            self._supervisor.start()
-        except BaseException:  # an interrupt while the thread starts: it runs all the same
-            self._supervisor.stop("interrupted")
-            raise
+        self._supervisor = Supervisor(payload, plan, weakref.ref(self))
 
-    def __del__(self) -> None:
-        if hasattr(self, "_supervisor"):  # else there were no resources to begin with
-            self._supervisor.stop("dropped: nobody holds this run any more", wait=False)
+    @uninterrupted
+    def _begin(self) -> Run:
+        if self._progress and self._plan.note:
+            print(self._plan.note)
+        begins(self)
+        self._supervisor.start()
+        return self
 
     @property
     def pids(self) -> list[int]:
@@ -134,18 +133,16 @@ class Run:
             run.error = run.error or WorkerError(said, rank, type(error).__name__)
             return None
 
+    @uninterrupted
     def wait(self) -> History:
         """Wait for the end, showing progress and what workers print; raises what ``run`` raises."""
+        return self._watch()
+
+    def _watch(self) -> History:
         run = self._supervisor
-        try:
-            while not run.done.wait(0.1):
-                self._show()
-        except KeyboardInterrupt as interrupt:
-            self._end("interrupted")
-            interrupt.history = self.history  # type: ignore[attr-defined]
-            raise
-        finally:
+        while not run.done.wait(_SHOW_S):
             self._show()
+        self._show()
         history = self.history
         if run.error is not None:
             run.error.history = history
@@ -154,15 +151,14 @@ class Run:
             self._progress.close(history)
         return history
 
-    def _end(self, reason: str) -> None:
-        """End the run and see its processes gone, which takes seconds at most, whoever presses Stop again."""
-        while not self._supervisor.done.is_set():
-            with contextlib.suppress(KeyboardInterrupt):
-                self._supervisor.stop(reason)
+    def _end(self, reason: str, wait: bool = True) -> None:
+        """End the run, if it has begun, and (if told) see its processes gone, which takes seconds at most."""
+        self._supervisor.stop(reason, wait and self._supervisor.ident is not None)
 
+    @uninterrupted
     def stop(self) -> None:
         """End all processes now and wait until they are gone; ``wait`` then raises ``StoppedRun``."""
-        self._supervisor.stop("stopped by Run.stop()")
+        self._end("stopped by Run.stop()")
 
     # the learner's hands: each acts within a fifth of a second, and stands as a mark on the timeline
 

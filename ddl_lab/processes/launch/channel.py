@@ -6,6 +6,7 @@ Both ends belong to one run of one user, over socket pairs that have no name: no
 from __future__ import annotations
 
 import pickle
+import select
 import socket
 import struct
 import threading
@@ -36,6 +37,12 @@ class Channel:
         data = pickle.dumps(message, protocol=5)
         with self._lock:
             self.sock.sendall(_LENGTH.pack(len(data)) + data)
+
+    def has_room(self) -> bool:
+        """Whether a short message can be sent without blocking."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLOUT)
+        return bool(poll.poll(0))
 
     def receive(self) -> Any:
         """The next message, blocking; None once the other end has closed.

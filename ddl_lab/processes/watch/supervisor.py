@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import LabError
@@ -20,7 +21,7 @@ from ..plan import Plan
 from ..transports.board import Status
 from ..transports.wire import waiting_bytes
 from .diagnosis import deadlock, slow_report
-from .hands import Hands
+from .hands import LISTEN_S, Hands
 
 _SCAN_S = 0.1  # how often the board is read
 _WAKE_S = 0.1  # within which a rank that sleeps hears that it was called, on a busy machine too
@@ -31,7 +32,7 @@ _GONE_S = 10.0  # how long a killed process may take to be gone
 class Supervisor(Hands, threading.Thread):
     """Launches a run's workers and follows them to their end; ``done`` is set when all are gone."""
 
-    def __init__(self, payload: bytes, plan: Plan) -> None:
+    def __init__(self, payload: bytes, plan: Plan, holder: Callable[[], Any]) -> None:
         threading.Thread.__init__(self, daemon=True, name="ddl_lab run")
         Hands.__init__(self, plan)
         self.startup_s = 0.0
@@ -42,6 +43,7 @@ class Supervisor(Hands, threading.Thread):
         self._seen: list[Status] = []
         self._called = time.monotonic()
         self._payload = payload
+        self._holder = holder  # a weak reference: whose run it is
 
     def _spec(self) -> dict[str, Any]:
         # looking before sleeping pays with a core a rank; gloo's own threads need theirs
@@ -91,7 +93,6 @@ class Supervisor(Hands, threading.Thread):
         selector = selectors.DefaultSelector()
         hear_server = functools.partial(self._on_server, selector)
         selector.register(self._resources.run, selectors.EVENT_READ, hear_server)
-        selector.register(self._bell_end, selectors.EVENT_READ, lambda: self._bell_end.recv(64))
         written = [self._written(rank, fd) for rank, fd in enumerate(self._resources.outputs)]
         for output in written:
             selector.register(output, selectors.EVENT_READ, functools.partial(_read, output, selector))
@@ -101,7 +102,8 @@ class Supervisor(Hands, threading.Thread):
         next_scan = time.monotonic() + _SCAN_S
         with selector:
             while not self._over():
-                self._hear(selector, max(0.0, next_scan - time.monotonic()))
+                self._hear(selector, LISTEN_S)
+                self._carry_out()
                 if time.monotonic() >= next_scan:
                     self._look_for_deadlock()
                     next_scan = time.monotonic() + _SCAN_S
@@ -117,6 +119,8 @@ class Supervisor(Hands, threading.Thread):
             key.data()
 
     def _over(self) -> bool:
+        if self._holder() is None:
+            self._stop_reason = "dropped: nobody holds this run any more"
         if self.plan.timeout_s and time.monotonic() - self._called > self.plan.timeout_s:
             self._stop_reason = self._stop_reason or self._slow()
         crashed = any(rank not in self.finished for rank in self._deaths)
@@ -167,11 +171,8 @@ class Supervisor(Hands, threading.Thread):
             self.started.set()
 
     def _tell(self, *message: Any) -> None:
-        for channel in self._resources.controls:
-            try:
-                channel.send(*message)
-            except OSError:  # that rank is gone; its exit says why
-                continue
+        for rank in range(self.nodes):
+            self._told(rank, *message)
 
     def _look_for_deadlock(self) -> None:
         before, now = self._seen, self._look()
