@@ -51,8 +51,7 @@ class Progress:
 
     def _write(self, text: str) -> None:
         self._shown = True
-        shell = sys.modules.get("IPython")
-        if shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None:
+        if in_notebook():
             from IPython.display import display
 
             bundle = {"text/plain": text}
@@ -63,3 +62,9 @@ class Progress:
         elif sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K" + text.splitlines()[0])
             sys.stderr.flush()
+
+
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None

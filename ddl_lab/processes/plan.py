@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ..cluster.model import Cluster
+from ..ticker import in_notebook
 from ..travel.checks import check_args, check_cluster, check_nodes, check_worker, refuse_inside
 from .transports.board import MAX_RANKS
 
 TRANSPORTS = ("shm", "gloo", "nccl")
 _JOB_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_told = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +40,33 @@ class Plan:
 
 
 def is_rank() -> bool:
-    """Whether torchrun, or what sets the same variables, started this process as one rank of a job."""
+    """Whether torchrun, or what sets the same variables, started this process as one rank of a job.
+
+    A notebook's kernel is none: there a tutorial's lines have set them.
+    """
+    return _has_job() and not in_notebook()
+
+
+def _has_job() -> bool:
     return all(name in os.environ for name in _JOB_VARIABLES)
+
+
+def workers_environ() -> dict[str, str]:
+    """The environment of a run's workers: the caller's. They are no ranks of a job that it ignores."""
+    ignored = _JOB_VARIABLES[:2] if _has_job() else ()
+    return {name: text for name, text in os.environ.items() if name not in ignored}
+
+
+def tell_of_ignored_job() -> None:
+    """Say once that the variables of a job are set in a notebook's kernel, and count for nothing."""
+    global _told
+    if _has_job() and not _told:
+        _told = True
+        print(
+            f"{', '.join(_JOB_VARIABLES)} are set in this kernel, as for a rank of a torchrun job: "
+            "they are ignored here, and the run has processes of its own.",
+            file=sys.stderr,
+        )
 
 
 def plan(

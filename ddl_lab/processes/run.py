@@ -16,7 +16,7 @@ from ..history.history import History
 from ..ticker import Progress
 from ..travel.capture import freeze, thaw_result
 from . import torchrun
-from .plan import Plan, is_rank, plan
+from .plan import Plan, is_rank, plan, tell_of_ignored_job
 from .watch.interrupts import Interrupts, begins, uninterrupted
 from .watch.supervisor import Supervisor
 
@@ -94,6 +94,7 @@ class Run:
 
     @uninterrupted
     def _begin(self) -> Run:
+        tell_of_ignored_job()
         if self._progress and self._plan.note:
             print(self._plan.note)
         begins(self)

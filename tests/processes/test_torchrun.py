@@ -1,6 +1,8 @@
 """The same file under a real torchrun trains the same parameters."""
 
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from waiting import wait_until
 
 import ddl_lab as lab
 
@@ -144,3 +147,90 @@ def test_faults_under_torchrun_end_the_job_in_words(tmp_path, fault, limit, told
 def test_outside_of_a_job_its_variables_are_not_there():
     assert not {"RANK", "WORLD_SIZE"} <= os.environ.keys()
     assert lab.run(lambda node: torch.ones(1).item(), 1, progress=False).results == [1.0]
+
+
+# the same variables without torchrun: as PyTorchJob, Ray and Dask set them, or a tutorial's lines
+
+ALONE = """
+    import sys, time
+    import ddl_lab as lab
+
+    def hangs(node):
+        try:
+            while True:
+                time.sleep(0.01)
+        except Exception:
+            print("caught")
+
+    def waits(node):
+        node.recv(lab.parameters(lab.make_model(0)), 1)
+
+    worker = {worker}
+    try:
+        print(lab.run(worker, {nodes}, timeout_s={limit}).results)
+    except lab.LabError as error:
+        print(f"{{type(error).__name__}}: {{error}} {{error.history and len(error.history.results)}}")
+    print("goes on")
+"""
+
+
+def rank(tmp_path, rank, size, port, worker="lambda node: node.rank", limit=None):
+    """A process with the variables of a job, which torchrun has not started."""
+    script = tmp_path / f"rank{rank}.py"
+    script.write_text(textwrap.dedent(ALONE.format(worker=worker, nodes=size, limit=limit)))
+    job = {"RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    environ = os.environ | {"PYTHONPATH": str(ROOT)} | {name: str(value) for name, value in job.items()}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environ}
+    return subprocess.Popen([sys.executable, script], **pipes)
+
+
+def test_the_variables_alone_make_a_script_a_rank(tmp_path):
+    port = free_port()
+    ranks = [rank(tmp_path, k, 2, port) for k in range(2)]
+    said = [process.communicate(timeout=120) for process in ranks]
+    assert [out for out, _ in said] == ["[0, 1]\ngoes on\n"] * 2, said
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_rank_that_nobody_joins_says_so_and_names_the_variables(tmp_path, who):
+    out, err = rank(tmp_path, who, 3, free_port(), limit=2).communicate(timeout=120)
+    assert re.match(rf"LabError: rank {who} is not joined by all 3 .*WORLD_SIZE=3.* within 2 s", out), err
+    assert "unset them if it is none" in out and out.endswith("goes on\n"), out
+
+
+def test_an_interrupt_ends_a_rank_that_nobody_joins(tmp_path):
+    waiting = rank(tmp_path, 0, 2, port := free_port())
+    wait_until(lambda: listens(port))
+    waiting.send_signal(signal.SIGINT)
+    out, err = waiting.communicate(timeout=20)
+    assert "KeyboardInterrupt" in err and not out
+
+
+def listens(port):
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_end_of_the_time_does_not_end_a_process_that_torchrun_has_not_started(tmp_path):
+    port = free_port()
+    alone = rank(tmp_path, 0, 1, port, "hangs", 1)
+    out, err = alone.communicate(timeout=120)
+    told = r"StoppedRun: rank 0 is not finished after timeout_s=1: it computes.* 1\ngoes on\n"
+    assert re.fullmatch(told, out), (out, err)
+
+
+def test_the_end_of_the_time_wakes_a_rank_that_waits_for_another(tmp_path):
+    port = free_port()
+    ranks = [rank(tmp_path, k, 2, port, ["waits", "hangs"][k], 2) for k in range(2)]
+    out, err = ranks[0].communicate(timeout=120)
+    assert "StoppedRun: rank 0 is not finished after timeout_s=2: it waits in recv" in out, (out, err)
+    assert "goes on" in out
+    ranks[1].communicate(timeout=60)
+
+
+@pytest.mark.parametrize(("who", "size"), [("1", "1"), ("zero", "2"), ("-1", "2")])
+def test_a_rank_that_a_job_cannot_have_is_refused(monkeypatch, who, size):
+    for name, text in {"RANK": who, "WORLD_SIZE": size, "MASTER_ADDR": "x", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(ValueError, match=f"RANK='{who}' and WORLD_SIZE='{size}' in the environment"):
+        lab.run(lambda node: None, 2)

@@ -17,7 +17,7 @@ from ...errors import LabError
 from ..launch.client import SERVER
 from ..launch.output import Written
 from ..launch.resources import Resources
-from ..plan import Plan
+from ..plan import Plan, workers_environ
 from ..transports.board import Status
 from ..transports.wire import waiting_bytes
 from .diagnosis import deadlock, slow_report
@@ -53,7 +53,7 @@ class Supervisor(Hands, threading.Thread):
             "nodes": self.nodes,
             "spin": own_cores and self.plan.transport == "shm" and self.plan.cluster is None,
             "folder": self._resources.folder,
-            "environ": dict(os.environ),
+            "environ": workers_environ(),
             "path": list(sys.path),
             "cwd": os.getcwd(),
         }
