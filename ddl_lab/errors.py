@@ -7,6 +7,7 @@ package and of the libraries below it are left out.
 from __future__ import annotations
 
 import linecache
+import os
 import site
 import sys
 import sysconfig
@@ -95,6 +96,14 @@ def learner_frames(tb: TracebackType | None) -> tuple[Frame, ...]:
     return tuple(outside or [f for f in all_frames if "strategies" in f.file])
 
 
+def told_by(error: object) -> str:
+    """What ``error`` says, also where its ``__str__`` raises."""
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"(its __str__ raised {type(broken).__name__})"
+
+
 def failure_of(error: BaseException) -> Failure:
     """Describe ``error`` so that the caller can show it; a node's own diagnosis keeps its kind."""
     kinds = {CollectiveMismatch: "mismatch", LostPeer: "lost"}
@@ -103,11 +112,11 @@ def failure_of(error: BaseException) -> Failure:
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     ours = type(error).__module__.startswith("ddl_lab")  # then the message says all
     while cause is not None and len(causes) < 3 and not ours:
-        causes.append(f"{type(cause).__name__}: {cause}")
+        causes.append(f"{type(cause).__name__}: {told_by(cause)}")
         cause = cause.__cause__
-    notes = tuple(getattr(error, "__notes__", ()))
+    notes = tuple(map(told_by, getattr(error, "__notes__", ())))
     frames = learner_frames(error.__traceback__)
-    return Failure(type(error).__name__, str(error), frames, notes, kind, tuple(causes))
+    return Failure(type(error).__name__, told_by(error), frames, notes, kind, tuple(causes))
 
 
 def _place(file: str) -> str:
@@ -116,8 +125,16 @@ def _place(file: str) -> str:
     compiler: Any = getattr(shell.get_ipython() if shell else None, "compile", None)
     if hasattr(compiler, "format_code_name") and (named := compiler.format_code_name(file)):
         return " ".join(named)
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+    path, here = Path(file), working_folder()
+    return str(path.relative_to(here)) if here and path.is_relative_to(here) else file
+
+
+def working_folder() -> str | None:
+    """This process's; None where somebody has deleted it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def show_frame(frame: Frame) -> Iterable[str]:

@@ -92,6 +92,11 @@ class NetworkInbox(Inbox):
 class JobEndpoint(GlooEndpoint):
     """A rank of a job: its peers' calls are asked for through the job's store, not seen on a board."""
 
+    def begin(self) -> None:
+        """The common start: now."""
+        self.origin = time.monotonic()
+        self._slot.running()
+
     def _calls(self, ranks: Sequence[int], call: str, place: tuple[int, int]) -> dict[int, str]:
         name = f"call-{place[0]}-{place[1]}"
         self.store.set(f"{name}-{self.rank}", call)
@@ -197,7 +202,7 @@ def _play(
     seed_everything(endpoint.rank)
     node = Node(port, recorder, tuple(range(endpoint.nodes)))
     dist.barrier()
-    endpoint.origin = time.monotonic()
+    endpoint.begin()
     returned = threading.Event()
     die_in_time(endpoint.pacer, endpoint.origin, returned)
     try:

@@ -41,6 +41,10 @@ Reduced = tuple[Any, ...]
 class CaptureError(TypeError):
     """The worker captures, or returned, something that can't be sent; the message names it."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Notebooks show the message alone, as of every error that a learner meets."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 # A class travels by value, and each node gets its own. A result must come back as an instance of
 # the caller's class, so the caller remembers what it sent (a redefined class stays alive for its
@@ -202,7 +206,13 @@ def freeze(worker: Callable[..., Any], args: Sequence[Any] = ()) -> bytes:
 
 def thaw(data: bytes) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """An independent copy of what ``freeze`` took, at every call. Only for what this user froze."""
-    worker, args = _load(data)
+    try:
+        worker, args = _load(data)
+    except RecursionError:
+        raise CaptureError(
+            "the worker captures something that can't be rebuilt on a node: its __getattr__ asks for an "
+            "attribute that is not there yet, without end (a tqdm bar does). Create it inside the worker."
+        ) from None
     return worker, args
 
 

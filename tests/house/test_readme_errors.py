@@ -83,6 +83,18 @@ def captures_a_lock():
     run(worker)
 
 
+def stops_to_look(node):
+    breakpoint()
+
+
+def alone_in_a_job():
+    job = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "0"}
+    with pytest.MonkeyPatch.context() as patched:
+        for name, text in job.items():
+            patched.setenv(name, text)
+        run(lambda node: None, 2, timeout_s=0.5)
+
+
 def beside_a_folder_of_that_name(folder):
     (folder / "ddl_lab").mkdir()
     code = "import ddl_lab as lab; assert lab.__file__ is None; lab.run"
@@ -102,6 +114,10 @@ PROVOKED = {
     "LabError: the fork server ended": lambda _: without_a_fork_server(),
     "StoppedRun: not finished after timeout_s=…": lambda _: run(waits_for_ever, timeout_s=0.5),
     "StoppedRun: stopped after … events": lambda _: lab.simulate(messages_for_ever, 2, max_events=100),
+    "LabError: rank 0 is not joined by all 2 processes …": lambda _: alone_in_a_job(),
+    "WorkerError: rank 0 raised RuntimeError: breakpoint() in a rank …": lambda _: run(
+        on_rank(0, stops_to_look)
+    ),
     "CaptureError: worker captures …": lambda _: captures_a_lock(),
     "WorkerError: rank 0 raised CaptureError: rank 0 returned …": lambda _: run(
         on_rank(0, lambda node: threading.Lock())

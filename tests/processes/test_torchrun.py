@@ -166,8 +166,10 @@ ALONE = """
         node.recv(lab.parameters(lab.make_model(0)), 1)
 
     worker = {worker}
+    run = lab.run  # which loads all that it needs
+    print("here", file=sys.stderr, flush=True)
     try:
-        print(lab.run(worker, {nodes}, timeout_s={limit}).results)
+        print(run(worker, {nodes}, timeout_s={limit}).results)
     except lab.LabError as error:
         print(f"{{type(error).__name__}}: {{error}} {{error.history and len(error.history.results)}}")
     print("goes on")
@@ -200,6 +202,7 @@ def test_a_rank_that_nobody_joins_says_so_and_names_the_variables(tmp_path, who)
 
 def test_an_interrupt_ends_a_rank_that_nobody_joins(tmp_path):
     waiting = rank(tmp_path, 0, 2, port := free_port())
+    waiting.stderr.readline()
     wait_until(lambda: listens(port))
     waiting.send_signal(signal.SIGINT)
     out, err = waiting.communicate(timeout=20)

@@ -36,7 +36,7 @@ from .channel import UNHEARD, Channel
 from .client import SERVER
 from .guardian import adopt_orphans, die_with
 from .memory import attach, path_of
-from .output import redirect
+from .output import Stream, redirect
 
 _FLUSH_S = 0.1  # records reach the caller at most this late; more often would take the workers time
 
@@ -101,7 +101,7 @@ def main(rank: int, spec: dict[str, Any], fds: list[int], server: int) -> None:
         _keep_forks_out(channel, inbox)
         slot.ready()
         endpoint = _endpoint(spec["plan"], rank, inbox, slot, board, memory, store)
-        _listen(channel, recorder, endpoint, started)
+        _listen(channel, recorder, streams, endpoint, started)
         channel.send("ready")
         started.wait()
         slot.running()
@@ -172,11 +172,15 @@ def _store(folder: str | None, fd: int, nodes: int) -> dist.Store:
 
 
 def _listen(
-    channel: Channel, recorder: StreamingRecorder, endpoint: Endpoint, started: threading.Event
+    channel: Channel,
+    recorder: StreamingRecorder,
+    streams: list[Stream],
+    endpoint: Endpoint,
+    started: threading.Event,
 ) -> None:
     """Hear the caller in a thread of its own: the start, the stop, and that the caller is gone.
 
-    In between send what the worker has recorded last: it may compute for long before it records again.
+    In between send what the worker has recorded and printed last: it may compute for long meanwhile.
     """
     words = select.poll()
     words.register(channel, select.POLLIN)
@@ -184,6 +188,8 @@ def _listen(
     def next_message() -> Any:
         while not words.poll(1000 * _FLUSH_S):
             recorder.flush()
+            for stream in streams:
+                stream.look()
         return channel.receive()
 
     def listen() -> None:

@@ -73,6 +73,7 @@ class ForkServer:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            cwd="/",  # the caller's may be deleted, now or later
             env=os.environ | quiet | mac | {"PYTHONPATH": os.pathsep.join(paths)},
         )
         theirs.close()

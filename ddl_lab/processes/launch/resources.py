@@ -9,8 +9,10 @@ import os
 import resource
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from ...errors import LabError
 from ..transports.board import Board
@@ -19,6 +21,7 @@ from . import memory
 from .channel import Channel
 
 MORE_FILES = "Try fewer nodes, or a higher limit of descriptors (ulimit -n 4096) where Python is started."
+_PROC = Path("/proc/self/fd")
 
 
 class Resources:
@@ -30,6 +33,8 @@ class Resources:
         self._shown: mmap.mmap | None = None
         self._opened: list[int] = []
         self._ours: list[socket.socket] = []
+        if sys.platform == "linux" and not _PROC.exists():
+            raise LabError("/proc is not mounted here, and without it no run can follow its processes.")
         allow_files(8 * nodes + 64)
         try:
             with resources_for(nodes):
@@ -95,6 +100,8 @@ def resources_for(nodes: int) -> Iterator[None]:
 
 def mend(error: OSError) -> str:
     """What to try, in words that follow the ``error``."""
+    if error.errno == errno.EFBIG:
+        return " A limit on the size of files counts shared memory too: try a higher one (ulimit -f)."
     return f" {MORE_FILES}" if error.errno in (errno.EMFILE, errno.ENFILE) else " Try fewer nodes."
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch.distributed as dist
 from torch import Tensor
 
-from ...errors import LostPeer
+from ...errors import LabError, LostPeer
 from ...node.port import Collective, Group
 from .beside import Mover
 from .board import Board, Slot
@@ -28,6 +28,9 @@ from .strangers import no_strangers
 from .wire import Inbox, Record
 
 _TAGS = 2**24  # gloo's tags are small integers; messages under way at once are far fewer
+_NO_DEVICE = (
+    "gloo finds no network device: on one host it takes the loopback (ip link set lo up), and shm takes none."
+)
 
 
 class GlooEndpoint(Endpoint):
@@ -54,7 +57,10 @@ class GlooEndpoint(Endpoint):
         """A gloo process group that meets in ``store``; ``local``: all ranks are on this host."""
         options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
         make = dist.ProcessGroupGloo.create_device
-        device = make(hostname="127.0.0.1") if local else dist.ProcessGroupGloo.create_default_device()
+        try:
+            device = make(hostname="127.0.0.1") if local else dist.ProcessGroupGloo.create_default_device()
+        except RuntimeError as error:
+            raise LabError(f"{_NO_DEVICE} ({str(error).partition(chr(10))[0]})") from None
         options._devices = [device]
         options._timeout = timedelta(days=1)  # a rank that hangs is the supervisor's to find
         with no_strangers() if local else nullcontext():

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import LabError
+from ...errors import LabError, working_folder
 from ..launch.client import SERVER
 from ..launch.output import Written
 from ..launch.resources import Resources
@@ -55,7 +55,7 @@ class Supervisor(Hands, threading.Thread):
             "folder": self._resources.folder,
             "environ": workers_environ(),
             "path": list(sys.path),
-            "cwd": os.getcwd(),
+            "cwd": working_folder(),
         }
 
     def start(self) -> None:
@@ -106,6 +106,8 @@ class Supervisor(Hands, threading.Thread):
                 self._carry_out()
                 if time.monotonic() >= next_scan:
                     self._look_for_deadlock()
+                    for output in written:
+                        output.look()
                     next_scan = time.monotonic() + _SCAN_S
             self._end_processes(selector)
         for output in written if not self._stop_reason else ():  # a library may complain that it was stopped
