@@ -115,7 +115,7 @@ PROVOKED = {
     "StoppedRun: not finished after timeout_s=…": lambda _: run(waits_for_ever, timeout_s=0.5),
     "StoppedRun: stopped after … events": lambda _: lab.simulate(messages_for_ever, 2, max_events=100),
     "LabError: rank 0 is not joined by all 2 processes …": lambda _: alone_in_a_job(),
-    "WorkerError: rank 0 raised RuntimeError: breakpoint() in a rank …": lambda _: run(
+    "WorkerError: rank 0 raised RuntimeError: breakpoint() in a rank, …": lambda _: run(
         on_rank(0, stops_to_look)
     ),
     "CaptureError: worker captures …": lambda _: captures_a_lock(),

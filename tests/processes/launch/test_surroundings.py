@@ -28,7 +28,7 @@ def test_an_error_that_cannot_say_what_it_is_is_named_all_the_same(engine):
         raise Broken from Broken()
 
     with pytest.raises(
-        lab.WorkerError, match=r"rank 0 raised Broken: \(its __str__ raised ZeroDivisionError"
+        lab.WorkerError, match=r"rank \d raised Broken: \(its __str__ raised ZeroDivisionError"
     ):
         engine(breaks, 2)
 
@@ -36,6 +36,7 @@ def test_an_error_that_cannot_say_what_it_is_is_named_all_the_same(engine):
 DELETED = """
     import os, sys
     import ddl_lab as lab
+    run = lab.run  # which loads torch
     os.chdir(sys.argv[1])
     os.rmdir(sys.argv[1])
 
