@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,9 @@ def test_without_a_loopback_device_shm_works_and_gloo_says_so(tmp_path, transpor
     if "unshare failed" in done.stderr:
         pytest.skip("no network of its own can be made here")
     assert told in done.stdout + done.stderr, done.stderr
+
+
+def test_a_notebook_shows_of_what_cannot_be_sent_the_message_alone():
+    with pytest.raises(TypeError) as caught:
+        quietly(lambda node, lock=threading.Lock(): lock, 2)
+    assert caught.value._render_traceback_() == [f"CaptureError: {caught.value}"]
