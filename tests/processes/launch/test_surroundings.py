@@ -127,6 +127,7 @@ def test_without_a_loopback_device_shm_works_and_gloo_says_so(tmp_path, transpor
 
 
 def test_a_notebook_shows_of_what_cannot_be_sent_the_message_alone():
+    lock = threading.Lock()
     with pytest.raises(TypeError) as caught:
-        quietly(lambda node, lock=threading.Lock(): lock, 2)
+        quietly(lambda node: lock, 2)
     assert caught.value._render_traceback_() == [f"CaptureError: {caught.value}"]
