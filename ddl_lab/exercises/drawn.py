@@ -1,14 +1,9 @@
-"""What checks hand a learner's function: tensors and batches drawn from a seed, the same every time."""
+"""What checks hand a learner's function: batches drawn from a seed, the same every time."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    """Normally distributed numbers of this shape."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def small_batches(count: int, seed: int) -> list[tuple[Tensor, Tensor]]:

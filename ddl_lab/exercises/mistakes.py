@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .helpers import Answer, Wrong, call, close, same_shape
+from .helpers import Wrong, close, same_shape
 from .values import number
 
 NEAR = 1e-4  # relative: float32 in another order is closer, a wrong formula is farther
@@ -46,24 +46,6 @@ def compare(got: Any, expected: torch.Tensor, what: str, *likely: tuple[str, tor
         if near(got, wrong):
             raise Wrong(words)
     close(got, expected, what, rtol=NEAR)
-
-
-def product(answer: Answer, words: str, *args: Any) -> Any:
-    """``answer(*args)``; where a matrix product doesn't fit in it, ``Wrong`` with these ``words``."""
-    try:
-        return call(answer, *args)
-    except RuntimeError as error:
-        if "shapes cannot be multiplied" in str(error):
-            raise Wrong(words) from None
-        raise
-
-
-def returned(value: Any, *names: str) -> tuple[Any, ...]:
-    """``value`` as the things of these ``names``; ``Wrong`` for another number of them."""
-    if not isinstance(value, tuple | list) or len(value) != len(names):
-        got = f"{len(value)}" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
-        raise Wrong(f"return {len(names)} things, {', '.join(names)}; you returned {got}")
-    return tuple(value)
 
 
 def tensor_of_one(value: Any, what: str) -> torch.Tensor:

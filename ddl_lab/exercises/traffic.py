@@ -1,4 +1,4 @@
-"""What the checks of lab 04 are written with: whose tensors are in a result, and what was sent."""
+"""Whose tensors are in a result, and what a rank sent: for checks that count."""
 
 from __future__ import annotations
 

@@ -8,30 +8,21 @@ from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from .helpers import Answer
 
 
-class Called(TorchFunctionMode):
-    """While it lasts, ``names`` gathers those of torch's functions that are called."""
+class Watched(TorchFunctionMode):
+    """While it lasts: ``names`` of torch's functions called, ``elements`` of the largest tensor they made."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
+        self.elements = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.names.add(func.__name__)
-        return func(*args, **(kwargs or {}))
-
-
-class Largest(TorchDispatchMode):
-    """While it lasts, ``elements`` is the size of the largest tensor that any operation made."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
+        self.names.add(func.__name__)
         if isinstance(made, Tensor):
             self.elements = max(self.elements, made.numel())
         return made
@@ -43,13 +34,13 @@ def most_kept(answer: Answer, args: Sequence[Any], first: Sequence[Any]) -> int:
     What NumPy and Python allocate is counted as numbers of 8 bytes (tracemalloc sees both, torch's not).
     ``first``: small arguments of a call before, so that what is made once and for all isn't counted.
     """
-    with Largest():
+    with Watched():
         answer(*first)
     tracemalloc.start()
     try:
-        with Largest() as largest:
+        with Watched() as watched:
             answer(*args)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    return max(largest.elements, peak // 8)
+    return max(watched.elements, peak // 8)

@@ -37,10 +37,11 @@ def _one_epoch(node: Node, data: Split, lr: float) -> torch.Tensor:
     return parameters(model)
 
 
-def _few(answer: Answer, lr: float) -> History:
-    """The answer on two nodes and 300 digits."""
-    train = load_digits().train
-    return on_nodes(answer, 2, SimpleNamespace(x=train.x[:300].clone(), y=train.y[:300].clone()), lr)
+def _few(answer: Answer, nodes: int, each: int, lr: float) -> History:
+    """The answer on so many nodes, each with so many digits."""
+    train, digits = load_digits().train, nodes * each
+    few = SimpleNamespace(x=train.x[:digits].clone(), y=train.y[:digits].clone())
+    return on_nodes(answer, nodes, few, lr)
 
 
 def _variant(
@@ -60,26 +61,24 @@ def _variant(
 
 
 def _check_one_epoch(answer: Answer) -> str:
-    for lr in (0.2, 0.05):
-        history, expected = _few(answer, lr), _few(_one_epoch, lr)
-        _check_parameters(history.results, expected.results[0], lr)
+    for case in ((2, 128, 0.2), (3, 129, 0.05)):  # two full batches of 64; three, for one digit too many
+        history, expected = _few(answer, *case), _few(_one_epoch, *case)
+        _check_parameters(history.results, expected.results[0], case)
         _check_spans(history, expected)
-    return "300 digits on two nodes, two rates: the parameters, the computing, the recorded losses"
+    return "two and three nodes, two rates: the parameters, the computing, the recorded losses"
 
 
-def _check_parameters(results: Sequence[Any], right: torch.Tensor, lr: float) -> None:
+def _check_parameters(results: Sequence[Any], right: torch.Tensor, case: tuple[int, int, float]) -> None:
     got = results[0]
     same_shape(got, right, "what rank 0 returns")
-    if near(got, right) and near(results[1], right):
+    if all(near(theirs, right) for theirs in results):
         return
-    known = [(words, _few(worker, lr).results) for words, worker in MISTAKES.items()]
+    known = [(words, _few(worker, *case).results) for words, worker in MISTAKES.items()]
     for words, wrong in known:
         if all(map(near, results, wrong)):
             raise Wrong(words)
-    if not near(results[1], got):
-        raise Wrong(
-            "the two nodes end with different parameters: they never took the mean of their gradients"
-        )
+    if not all(near(theirs, got) for theirs in results):
+        raise Wrong("the nodes end with different parameters: they never took the mean of their gradients")
     compare(got, right, "the tensor of parameters")
 
 
@@ -106,7 +105,7 @@ def _computed(history: History) -> list[float]:
 
 MISTAKES = {
     "the parameters are those of the start: `lab.sgd_step` is missing": _variant(times=0.0),
-    "you took the sum of the gradients: each step is 2 times too long, and 2 is the number of nodes": (
+    "you took the sum of the gradients: each step is as many times too long as there are nodes": (
         _variant("sum")
     ),
     "each node takes 32 digits a step: 64 on every node were asked, however many there are": (

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
 from ..mistakes import compare, one_number, tensor_of_one
-from ..watched import Called
+from ..watched import Watched
 
 LOGITS = torch.tensor([[-3.0], [-0.5], [0.0], [0.25], [1.0], [2.0], [4.0], [-1.5]])
 
@@ -29,7 +29,7 @@ def _check_stable(answer: Answer) -> None:
     """Values, logits up to 10,000 in float32, sure answers, and shapes that don't match."""
     z, y = LOGITS.double(), TARGETS.double()
     right, p = _stable_bce(z, y), torch.sigmoid(z)
-    with Called() as called:
+    with Watched() as watched:
         got = tensor_of_one(call(answer, z, y), "the loss")
     compare(
         got, right, "the loss",
@@ -40,7 +40,7 @@ def _check_stable(answer: Answer) -> None:
         ("the zeros pay nothing: their term is −(1 − y) log(1 − ŷ)", -(y * p.log()).mean()),
         ("the targets have no effect: − z · y is missing", torch.logaddexp(z, 0 * z).mean()),
     )  # fmt: skip
-    for name in called.names:
+    for name in watched.names:
         if "loss" in name or "entropy" in name or "bce" in name:
             raise Wrong(f"{name} is torch's ready-made loss: build it of exponentials and logarithms")
     for far in (20.0, 200.0, 1e4, -200.0):

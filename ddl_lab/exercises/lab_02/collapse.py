@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..drawn import normal
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
-from ..mistakes import compare, product, returned
+from ..mistakes import compare
+from .shared import normal, product, returned
 
 
 def _collapse(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:

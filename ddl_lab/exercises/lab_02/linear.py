@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..drawn import normal
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
-from ..mistakes import compare, near, product, returned
+from ..mistakes import compare, near
+from .shared import normal, product, returned
 
 
 def _linear_backward(x: Tensor, w: Tensor, dz: Tensor) -> tuple[Tensor, Tensor, Tensor]:

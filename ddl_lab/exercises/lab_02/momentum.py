@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..drawn import normal
 from ..helpers import Answer, call
 from ..machine import Exercise
-from ..mistakes import compare, returned
+from ..mistakes import compare
+from .shared import normal, returned
 
 
 def _momentum_step(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..drawn import normal
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
 from ..mistakes import compare
+from .shared import normal
 
 
 def _relu_backward(dh: Tensor, a: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..drawn import normal
 from ..helpers import Answer, Wrong, call, close
 from ..machine import Exercise
 from ..mistakes import compare, near
+from .shared import normal
 
 
 def _slope(z: Tensor, y: Tensor) -> Tensor:

@@ -38,6 +38,19 @@ def after_the_step(node, data, lr):
     return lab.parameters(model)
 
 
+def half_the_sum(node, data, lr):
+    """Right on two nodes only."""
+    model = lab.make_model(seed=0)
+    for x, y in lab.batches(data, node, batch_size=64):
+        with node.compute(samples=len(x)):
+            loss = lab.bce_with_logits(model(x), y)
+            gradient = lab.gradient(loss, model)
+        node.all_reduce(gradient)
+        lab.sgd_step(model, gradient / 2, lr)
+        node.record(loss=loss)
+    return lab.parameters(model)
+
+
 def as_the_lab_has_it(node, data, lr):
     return epoch()(node, data, lr)
 
@@ -91,9 +104,12 @@ test_a_worker_is_right_in_any_style = passes(
 
 test_a_mistake_is_named = refused(
     exercise.one_epoch,
-    (epoch(op=None), "the two nodes end with different parameters"),
-    (after_the_step, "the two nodes end with different parameters"),
-    (epoch(op="sum"), "each step is 2 times too long, and 2 is the number of nodes"),
+    (epoch(op=None), "the nodes end with different parameters"),
+    (after_the_step, "the nodes end with different parameters"),
+    (half_the_sum, "the tensor of parameters differs"),
+    (epoch(batch_size=65), "the tensor of parameters differs"),
+    (epoch(batch_size=63), "the tensor of parameters differs"),
+    (epoch(op="sum"), "each step is as many times too long as there are nodes"),
     (epoch(lr=0.0), "`lab.sgd_step` is missing"),
     (epoch(lr=-1.0), "you step uphill"),
     (epoch(fixed=0.1), "you step with 0.1, whatever `lr` is"),

@@ -5,7 +5,7 @@ import torch
 from exercising import passes, refused
 
 from ddl_lab.exercises import lab_01 as exercise
-from ddl_lab.exercises.watched import Largest
+from ddl_lab.exercises.watched import Watched
 
 
 def all_pairs(p, y):
@@ -62,6 +62,6 @@ test_a_mistake_is_named = refused(
 
 
 def test_the_largest_tensor_on_the_way_is_seen():
-    with Largest() as largest:
+    with Watched() as watched:
         (torch.ones(30, 1) + torch.ones(20)).sum()
-    assert largest.elements == 600
+    assert watched.elements == 600

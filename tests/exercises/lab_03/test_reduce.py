@@ -64,6 +64,15 @@ def packed(node, gradient, samples):
     return both[:-1] / both[-1]
 
 
+def four_times_the_mean(node, gradient, samples):
+    """Right on four nodes only."""
+    total = torch.tensor([float(samples)])
+    node.all_reduce(total)
+    gradient *= 4 * samples / total
+    node.all_reduce(gradient, op="mean")
+    return gradient
+
+
 def a_whole_count(node, gradient, samples):
     total = torch.tensor(samples)
     node.all_reduce(total)
@@ -93,13 +102,14 @@ test_any_style_passes = passes(
 
 test_a_mistake_is_named = refused(
     exercise.reduce,
-    (plain_mean, "on rank 0: the plain mean"),
+    (plain_mean, "of 4 nodes, on rank 0: the plain mean"),
+    (four_times_the_mean, "of 3 nodes, on rank 0: the result differs"),
     (plain_sum, "you summed over nodes"),
     (no_division, "divide by their sum, 400"),
     (lambda node, g, n: reduced(node, g, n, op="mean"), "divided by the 4 nodes again"),
     (all_gradients, "one number, once each"),
     (chatty, "sends 18 messages where 12 would do"),
-    (one_sided, "on rank 1: the result differs: 4 times what was asked"),
+    (one_sided, "of 4 nodes, on rank 1: the result differs: 4 times what was asked"),
     (lost, "is there a `return`"),
     (alone, "waits in all_reduce"),
 )
