@@ -222,8 +222,8 @@ os.environ.update(RANK="0", WORLD_SIZE="1", MASTER_ADDR="localhost", MASTER_PORT
 def test_variables_of_a_job_that_a_cell_has_set_are_ignored_and_a_line_says_so_once(kernel):
     kernel.run(JOB)
     look = "print(lab.run(lambda node: (node.rank, os.environ.get('RANK')), 2, timeout_s=60).results)"
-    text, error, _ = kernel.run(look)
+    text, error = kernel.run(look)
     assert error is None and "[(0, None), (1, None)]" in text
     assert "RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT are set in this kernel" in text
-    text, error, _ = kernel.run(look)
+    text, error = kernel.run(look)
     assert error is None and "[(0, None), (1, None)]" in text and "MASTER_PORT" not in text
