@@ -1,92 +1,80 @@
-"""Each node's own global state: random generators, grad mode, default dtype, torch's threads.
+"""Each node's own global state: random generators, torch's modes, settings, what the user's modules hold.
 
-A real node has a process to itself. The nodes of a simulation share one, so whoever switches
-between them calls ``leave`` on the one and ``enter`` on the other. That happens tens of thousands
-of times a second, and asking numpy and ``random`` for their states costs 100 µs a switch: so their
-states are read and written where they lie in memory, if a test at import finds them there.
+A real node has a process to itself. The nodes of a simulation share one, so whoever switches between them
+calls ``leave`` on the one and ``enter`` on the other, tens of thousands of times a second.
 """
 
 from __future__ import annotations
 
-import ctypes
-import random
-import struct
-import sys
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
 import torch
-from numpy.random.mtrand import RandomState, _rand, get_bit_generator, set_bit_generator
 
-_torch_generator: Any = torch.default_generator
-_python_random: Any = random._inst
+from ..travel.modules import Spaces
+from . import generators, settings
+from .generators import seed_everything as seed_everything
 
-# All nodes share this one in turn; the caller's own is put aside meanwhile, and keeps its state.
-_nodes_mt19937 = np.random.MT19937()
-
-
-def seed_everything(rank: int) -> None:
-    """The random state every node starts from, in both engines."""
-    torch.manual_seed(rank)
-    random.seed(rank)
-    np.random.seed(rank)
+_len_function_stack: Any = torch._C._len_torch_function_stack
+_len_dispatch_stack: Any = torch._C._len_torch_dispatch_stack
+_profiler_enabled: Any = torch._C._autograd._profiler_enabled
+_NAMES = {"DeviceContext": "torch.device", "_FlopCounterMode": "FlopCounterMode"}
 
 
 class NodeContext:
     """The global state of one node, or with ``current()`` of the caller.
 
-    A node starts from ``seed_everything(rank)``, with gradients, float32 and ``threads`` threads.
+    A node starts from ``seed_everything(rank)``, with gradients, float32 and ``threads`` threads, and with
+    the settings and ``spaces`` (of the user's modules) of ``caller``.
     """
 
-    __slots__ = ("_dtype", "_grad", "_numpy", "_python", "_rank", "_threads", "_torch")
+    __slots__ = ("_dtype", "_grad", "_rank", "_settings", "_spaces", "_states", "_taken", "_threads")
 
-    def __init__(self, rank: int, threads: int = 1) -> None:
+    def __init__(
+        self, rank: int, threads: int = 1, spaces: Spaces | None = None, caller: NodeContext | None = None
+    ) -> None:
         self._rank = rank
-        self._torch: Any = None  # None until it has run: 7.5 kB less to keep
-        self._python: Any = None
-        self._numpy: Any = None
+        self._states: Any = None  # None until it has run: 7.5 kB less to keep
         self._grad = True
         self._dtype = torch.float32
         self._threads = threads
+        self._spaces = spaces
+        self._taken: Any = caller._taken if caller else None
+        self._settings: Any = settings.of_a_fresh_process(caller._settings) if caller else None
 
     @classmethod
-    def current(cls) -> NodeContext:
+    def current(cls, spaces: Spaces | None = None) -> NodeContext:
         """The state as it is now, for ``enter`` to bring back."""
-        context = cls(rank=0)
+        context = cls(0, spaces=spaces)
         context.leave()
         return context
 
-    def enter(self) -> None:
-        """Make this node's state the global one."""
-        if self._torch is None:
-            self._seed()
+    def enter(self, now: settings.Settings | None = None) -> None:
+        """Make this node's state the global one; ``now``: the settings in force, if they are known."""
+        if self._states is None:
+            generators.seed_node(self._rank)
         else:
-            _write_torch(self._torch)
-            _write_python(self._python)
-            _write_numpy(self._numpy)
+            generators.write(self._states)
         if torch.is_grad_enabled() is not self._grad:
             torch._C._set_grad_enabled(self._grad)
         if torch.get_default_dtype() is not self._dtype:
             torch.set_default_dtype(self._dtype)
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
+        if self._settings is not None and now != self._settings:
+            settings.write(self._settings, now or settings.read())
+        if self._spaces is not None:
+            self._spaces.put(self._taken)
 
-    def leave(self) -> None:
-        """Take the global state as this node's."""
-        self._torch = _read_torch()
-        self._python = _read_python()
-        self._numpy = _read_numpy()
+    def leave(self) -> settings.Settings:
+        """Take the global state as this node's; returns the settings."""
+        self._states = generators.read()
         self._grad = torch.is_grad_enabled()
         self._dtype = torch.get_default_dtype()
         self._threads = torch.get_num_threads()
-
-    def _seed(self) -> None:
-        """As ``seed_everything``, but accelerators' generators are the caller's."""
-        _torch_generator.manual_seed(self._rank)
-        random.seed(self._rank)
-        if get_bit_generator() is not _nodes_mt19937:
-            set_bit_generator(_nodes_mt19937)
-        np.random.seed(self._rank)
+        self._settings = settings.read()
+        if self._spaces is not None:
+            self._taken = self._spaces.take()
+        return self._settings
 
 
 def refuse_bad_modes(call: str, asynchronous: bool = False) -> None:
@@ -109,121 +97,24 @@ def refuse_bad_modes(call: str, asynchronous: bool = False) -> None:
             "so call it after the backward pass, not in a hook or a Function's backward; "
             "a collective with async_op=True may be called there"
         )
+    if _len_function_stack() or _len_dispatch_stack() or (_profiler_enabled() and not settings.profiled[0]):
+        _refuse_open_blocks(call)
 
 
-# -- where the states lie in memory ---------------------------------------------------------------
+def _refuse_open_blocks(call: str) -> None:
+    lasting = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    stacks: Any = torch._C
+    found = [stacks._get_function_stack_at(i) for i in range(_len_function_stack())]
+    found += [stacks._get_dispatch_stack_at(i) for i in range(_len_dispatch_stack())]
+    for mode in found:
+        if mode is not lasting:
+            _refuse_block(call, _NAMES.get(type(mode).__name__, type(mode).__name__))
+    if _profiler_enabled() and not settings.profiled[0]:
+        _refuse_block(call, "torch.profiler.profile")
 
 
-def _memory(address: int, size: int) -> memoryview:
-    content = (ctypes.c_ubyte * size).from_address(address)
-    return np.frombuffer(memoryview(content), np.uint8).data
-
-
-def _place(owner: object, content: bytes) -> int | None:
-    """Where in the object ``owner`` these bytes lie; None where it can't be known."""
-    if sys.implementation.name != "cpython":
-        return None
-    place = ctypes.string_at(id(owner), type(owner).__basicsize__).find(content)
-    return None if place < 0 else place
-
-
-def _find_torch_state() -> memoryview | None:
-    """torch's: seed and counters (20 bytes), 624 words, and two normal samples kept for the next calls.
-
-    No torch operation is run: the fork server imports this.
-    """
-    one: Any = torch.Generator()
-    two: Any = torch.Generator()
-    state = bytearray(one.get_state().numpy().tobytes())
-    if len(state) != 5056:  # seed, counters, 624 words of 8 bytes, and from 5016 on the two samples
-        return None
-    struct.pack_into("dddi", state, 5016, 0.1, 0.2, 0.3, True)
-    struct.pack_into("f?", state, 5048, 0.4, True)
-    one.set_state(torch.frombuffer(state, dtype=torch.uint8))
-    words = np.frombuffer(state, np.uint64, 624, 24).astype(np.uint32)
-    place = ctypes.string_at(one._cdata, 2600).find(words.tobytes()) - 20
-    if place < 0:
-        return None
-    size = 20 + 4 * 624 + 4 + 8 + 16
-    two.manual_seed(2)
-    _memory(two._cdata + place, size)[:] = _memory(one._cdata + place, size)
-    kept = two.get_state().numpy().tobytes()
-    works = kept == one.get_state().numpy().tobytes() and kept[5040] and kept[5052]  # with both samples
-    return _memory(_torch_generator._cdata + place, size) if works else None
-
-
-def _find_python_state() -> memoryview | None:
-    """The state of ``random``: an index and 624 words."""
-    one, two = random.Random(1), random.Random(2)
-    two.random()
-    *words, index = one.getstate()[1]
-    content = struct.pack("i624I", index, *words)
-    place = _place(one, content)
-    if place is None:
-        return None
-    _memory(id(two) + place, len(content))[:] = content
-    works = two.getstate() == one.getstate()
-    return _memory(id(_python_random) + place, len(content)) if works else None
-
-
-def _find_numpy_gauss() -> memoryview | None:
-    """numpy's second normal sample, kept for the next call: an int, 0 or 1, and a double."""
-    one, two = RandomState(1), RandomState(2)
-    one.set_state(one.get_state(legacy=False) | {"has_gauss": 1, "gauss": 0.123456789})
-    content = struct.pack("id", 1, 0.123456789)
-    place = _place(one, content)
-    if place is None:
-        return None
-    _memory(id(two) + place, len(content))[:] = content
-    works = two.standard_normal() == 0.123456789
-    return _memory(id(_rand) + place, len(content)) if works else None
-
-
-_torch_memory = _find_torch_state()
-_python_memory = _find_python_state()
-_gauss_memory = _find_numpy_gauss()
-_mt19937_memory = _memory(_nodes_mt19937.ctypes.state_address, 2500)  # 624 words and an index
-
-
-def _read_torch() -> Any:
-    return _torch_generator.get_state() if _torch_memory is None else _torch_memory.tobytes()
-
-
-def _write_torch(state: Any) -> None:
-    if _torch_memory is None:
-        _torch_generator.set_state(state)
-    else:
-        _torch_memory[:] = state
-
-
-def _read_python() -> Any:
-    if _python_memory is None:
-        return random.getstate()
-    return _python_memory.tobytes(), _python_random.gauss_next
-
-
-def _write_python(state: Any) -> None:
-    if _python_memory is None:
-        random.setstate(state)
-    else:
-        _python_memory[:], _python_random.gauss_next = state
-
-
-def _read_numpy() -> Any:
-    generator = get_bit_generator()
-    if _gauss_memory is None:
-        return generator, np.random.get_state(legacy=False), None
-    state = _mt19937_memory.tobytes() if generator is _nodes_mt19937 else None
-    return generator, state, _gauss_memory.tobytes()
-
-
-def _write_numpy(content: Any) -> None:
-    generator, state, gauss = content
-    if get_bit_generator() is not generator:
-        set_bit_generator(generator)
-    if _gauss_memory is None:
-        np.random.set_state(state)
-        return
-    if generator is _nodes_mt19937:
-        _mt19937_memory[:] = state
-    _gauss_memory[:] = gauss
+def _refuse_block(call: str, name: str) -> NoReturn:
+    raise RuntimeError(
+        f"{call} inside a with-block of {name}: it would reach the other nodes; end the block before this "
+        "call, and open it again after it"
+    )

@@ -16,165 +16,123 @@ import io
 import pickle
 import struct
 import sys
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
-from types import CodeType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import cloudpickle
 import torch
-from torch.storage import TypedStorage, UntypedStorage
 
-from .blame import Part, Refusal, describe_failure
-from .storages import is_simple, reduce_storage, reduce_strided, typed_storage
+from .blame import Part, describe_failure
+from .modules import Contents, contents, fill, holders, imported_by, is_own, names_in
+from .pickler import CaptureError as CaptureError
+from .pickler import Pickler
 
-PROTOCOL = 5
-NOT_BY_VALUE = {"ddl_lab", "torch", "numpy", *sys.stdlib_module_names}
 LEAF_TYPES = {type(None), bool, int, float, complex, str, bytes}
 
-Reduced = tuple[Any, ...]
+
+class _Uncopied(Exception):
+    """Data of a user's module that can't be pickled: (module, place of its holder, name)."""
+
+    def __init__(self, keys: set[tuple[str, str, str]]) -> None:
+        self.keys = keys
 
 
-class CaptureError(TypeError):
-    """The worker captures, or returned, something that can't be sent; the message names it."""
+def _dump(value: Any, returns: bool = False, left: Collection[tuple[str, str, str]] = ()) -> bytes:
+    """Sizes, the pickles, the names of the user's modules, then every storage's bytes, each copied once.
 
-    def _render_traceback_(self) -> list[str]:
-        """Notebooks show the message alone, as of every error that a learner meets."""
-        return [f"{type(self).__name__}: {self}"]
-
-
-# A class travels by value, and each node gets its own. A result must come back as an instance of
-# the caller's class, so the caller remembers what it sent (a redefined class stays alive for its
-# results) and a node's class remembers where it came from: (id, module, name).
-_sent_ids: dict[type, str] = {}
-_sent_classes: dict[str, type] = {}
-_origins: WeakKeyDictionary[type, tuple[str, str, str]] = WeakKeyDictionary()
-
-
-def _sent_id(cls: type) -> str:
-    if cls not in _sent_ids:
-        _sent_ids[cls] = uuid.uuid4().hex
-        _sent_classes[_sent_ids[cls]] = cls
-    return _sent_ids[cls]
-
-
-def _nodes_class(make: Callable[..., type], args: Reduced, origin: tuple[str, str, str]) -> type:
-    cls = make(*args)
-    _origins[cls] = origin
-    return cls
-
-
-def _callers_class(sent_id: str, module: str, name: str) -> type:
-    """The class that was sent; where another process sent it, the class of the same name here."""
-    if sent_id in _sent_classes:
-        return _sent_classes[sent_id]
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if not isinstance(found, type):
-        raise CaptureError(
-            f"a result holds a {module}.{name}, which this process doesn't know: import it first."
-        )
-    return found
-
-
-class _Pickler(cloudpickle.Pickler):
-    """cloudpickle, with tensors by storage, a node's own classes, and code that keeps its file."""
-
-    def __init__(self, file: io.BytesIO, returns: bool = False) -> None:
-        contents: list[Any] = []
-        # Only a storage's bytes travel beside the pickle: numpy's would come back read-only.
-        super().__init__(file, PROTOCOL, lambda b: not (contents and b.raw().obj is contents[-1]))
-        # Arrays, not their PickleBuffers: a view of one in a garbage cycle crashes Python 3.11.
-        self.contents = contents
-        self._returns = returns
-        self._storages: dict[int, UntypedStorage] = {}  # held, so that no address is used twice
-
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, torch.Tensor):
-            if obj.grad_fn is not None:
-                raise Refusal("it carries a gradient history, use `{}.detach()`.")
-            # Else torch's own reduction, which leads to a storage as well.
-            return reduce_strided(obj) if is_simple(obj) else NotImplemented
-        if isinstance(obj, TypedStorage):
-            return typed_storage, (obj._untyped_storage, obj.dtype)
-        if isinstance(obj, UntypedStorage):
-            return self._reduce_storage(obj)
-        if isinstance(obj, type):
-            return self._reduce_class(obj)
-        if isinstance(obj, io.TextIOWrapper) and obj not in (sys.stdout, sys.stderr):
-            raise Refusal()  # cloudpickle would send the whole file's text
-        return super().reducer_override(obj)
-
-    def _reduce_storage(self, storage: UntypedStorage) -> Reduced:
-        first = self._storages.setdefault(storage._cdata, storage)
-        if first is not storage:
-            return _itself, (first,)
-        reduced, content = reduce_storage(storage)
-        if content is not None:
-            self.contents.append(content)
-        return reduced
-
-    def _reduce_class(self, cls: type) -> Any:
-        origin = _origins.get(cls)
-        if origin and self._returns:
-            return _callers_class, origin
-        reduced = super().reducer_override(cls)
-        if reduced is NotImplemented or len(reduced) < 6:
-            return reduced  # by reference
-        make, args, *rest = reduced
-        # Without cloudpickle's id for the class every load makes a new one: two nodes of a
-        # simulation would otherwise get the same class, and write over each other's attributes.
-        tracked = cloudpickle.cloudpickle._get_or_create_tracker_id(cls)
-        args = tuple(None if arg is tracked else arg for arg in args)
-        if self._returns:  # a class that the node made
-            return make, args, *rest
-        return _nodes_class, (make, args, (_sent_id(cls), cls.__module__, cls.__qualname__)), *rest
-
-
-def _reduce_code(code: CodeType) -> Reduced:
-    """As cloudpickle does, but with the file's name: a traceback must show the learner's cell."""
-    return _code_in_file, (code.co_filename, *cloudpickle.cloudpickle._code_reduce(code))
-
-
-def _code_in_file(file: str, make: Callable[..., CodeType], args: Reduced) -> CodeType:
-    return make(*args).replace(co_filename=file)
-
-
-_Pickler.dispatch_table = _Pickler.dispatch_table.new_child({CodeType: _reduce_code})
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _dump(value: Any, returns: bool = False) -> bytes:
-    """Sizes, the pickle, then every storage's bytes: each byte of a tensor is copied once."""
+    The first pickle is ``value``; one follows for each module of the user's that it leads to, except what
+    is ``left`` as it is: (module, place, name).
+    """
     stream = io.BytesIO()
-    pickler = _Pickler(stream, returns)
+    pickler = Pickler(stream, returns)
     pickler.dump(value)
-    parts = [stream.getbuffer(), *pickler.contents]
-    head = struct.pack(f"<{len(parts) + 1}Q", len(parts), *(part.nbytes for part in parts))
-    return b"".join([head, *parts])
+    done: list[str] = []
+    while not returns and (more := [name for name in pickler.met if name not in done]):
+        done.append(more[0])
+        _dump_module(pickler, pickler.met[more[0]], left)
+    names = "\n".join(done).encode()
+    parts = [stream.getbuffer(), names, *pickler.contents]
+    sizes = [memoryview(part).nbytes for part in parts]
+    return b"".join([struct.pack(f"<{len(parts) + 1}Q", len(parts), *sizes), *parts])
 
 
-def _load(data: bytes) -> Any:
+def _dump_module(pickler: Pickler, module: ModuleType, left: Collection[tuple[str, str, str]]) -> None:
+    name = module.__name__
+    data = contents(module)
+    for holder in holders(module).values():
+        if isinstance(holder, FunctionType):
+            pickler.mentioned.update(names_in(holder.__code__))
+            for other in imported_by(holder.__code__):
+                pickler.meet(other)
+    for value in vars(module).values():
+        kind = isinstance(value, (type, FunctionType))
+        pickler.meet(sys.modules.get(value.__module__ or "") if kind else value)
+    sent = {p: {n: v for n, v in d.items() if (name, p, n) not in left} for p, d in data.items()}
+    try:
+        pickler.dump(sent)
+    except Exception as error:
+        found = {(name, p, n) for p, d in sent.items() for n, v in d.items() if _fails(v)}
+        if not found:
+            raise
+        _refuse_used(found, data, pickler.mentioned)
+        raise _Uncopied(found) from error.with_traceback(None)
+
+
+def _try(value: Any, returns: bool = False) -> None:
+    """Pickle it alone, without what modules hold; raises where that can't be done."""
+    Pickler(io.BytesIO(), returns).dump(value)
+
+
+def _fails(value: Any) -> bool:
+    try:
+        _try(value)
+    except Exception:
+        return True
+    return False
+
+
+def _refuse_used(found: set[tuple[str, str, str]], data: Contents, mentioned: set[str]) -> None:
+    """A lock or an open file works as the module made it; an iterator would count for all nodes at once."""
+    for module, place, name in sorted(found):
+        value = data[place][name]
+        if hasattr(value, "__next__") and name in mentioned:
+            path = ".".join(filter(None, (module, place, name)))
+            raise CaptureError(
+                f"worker uses `{path}` (a {type(value).__name__}), which can't be sent to a node: "
+                "create it inside the worker, or in a function that the worker calls."
+            )
+
+
+def _parts(data: bytes) -> Iterator[memoryview]:
     (count,) = struct.unpack_from("<Q", data)
     sizes = struct.unpack_from(f"<{count}Q", data, 8)
     bounds = pairwise(accumulate(sizes, initial=8 + 8 * count))
-    stream, *buffers = (memoryview(data)[start:end] for start, end in bounds)
-    return pickle.loads(stream, buffers=buffers)
+    return (memoryview(data)[start:end] for start, end in bounds)
+
+
+def own_modules(data: bytes) -> list[str]:
+    """The user's modules whose data travels with what was frozen, by name."""
+    return bytes(list(_parts(data))[1]).decode().split()
+
+
+def _load(data: bytes) -> Any:
+    stream, names, *buffers = _parts(data)
+    unpickler = pickle.Unpickler(io.BytesIO(stream), buffers=buffers)
+    value = unpickler.load()
+    for name in bytes(names).decode().split():
+        fill(name, unpickler.load())
+    return value
 
 
 def _module_of(worker: Callable[..., Any]) -> ModuleType | None:
     """The module to copy with ``worker``: its own, unless it is the course's or a library's."""
     while isinstance(worker, functools.partial):
         worker = worker.func
-    name = getattr(worker, "__module__", None) or ""
-    return None if name.partition(".")[0] in NOT_BY_VALUE else sys.modules.get(name)
+    module = sys.modules.get(getattr(worker, "__module__", None) or "")
+    return module if is_own(module) else None
 
 
 @contextmanager
@@ -191,21 +149,31 @@ def _by_value(module: ModuleType | None) -> Iterator[None]:
 
 def freeze(worker: Callable[..., Any], args: Sequence[Any] = ()) -> bytes:
     """``worker`` and ``args``, with all they capture; ``CaptureError`` names what can't be sent."""
+    left: set[tuple[str, str, str]] = set()
     with _by_value(_module_of(worker)):
         try:
-            return _dump((worker, tuple(args)))
+            while True:
+                try:
+                    return _dump((worker, tuple(args)), left=left)
+                except _Uncopied as uncopied:
+                    left |= uncopied.keys
+        except CaptureError:
+            raise
         except Exception as error:
             name = getattr(worker, "__name__", "worker")
             parts = [Part(worker, name, "the worker is")]
             parts += [Part(arg, f"args[{i}]", f"{name} is given") for i, arg in enumerate(args)]
             where, mend = "to a node", "create it inside the worker."
-            message = describe_failure(_dump, error, parts, where, mend)
+            message = describe_failure(_try, error, parts, where, mend)
             # Without its frames, which hold all that was pickled so far.
             raise CaptureError(message) from error.with_traceback(None)
 
 
 def thaw(data: bytes) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """An independent copy of what ``freeze`` took, at every call. Only for what this user froze."""
+    """An independent copy of what ``freeze`` took, at every call; the user's modules take the data they had.
+
+    Only for what this user froze.
+    """
     try:
         worker, args = _load(data)
     except RecursionError:
@@ -224,7 +192,7 @@ def freeze_result(value: Any, rank: int | None = None) -> bytes:
         who = "a worker" if rank is None else f"rank {rank}"
         parts = [Part(value, "result", f"{who} returned")]
         where, mend = "back", "return tensors, numbers, or containers of them."
-        dump = functools.partial(_dump, returns=True)
+        dump = functools.partial(_try, returns=True)
         message = describe_failure(dump, error, parts, where, mend)
         raise CaptureError(message) from error.with_traceback(None)
 

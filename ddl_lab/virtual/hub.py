@@ -18,7 +18,8 @@ from ..history.history import History
 from ..history.recorder import Recorder
 from ..node.node import Node
 from ..node.port import Ticket
-from ..travel.capture import freeze_result, is_plain, thaw, thaw_result
+from ..travel.capture import freeze_result, is_plain, own_modules, thaw, thaw_result
+from ..travel.modules import Spaces
 from .meetings import Meeting, Meetings
 from .network import END, WAKE, Events, Network
 from .port import VirtualPort
@@ -32,7 +33,8 @@ class Hub:
     def __init__(self, frozen: bytes, nodes: int, cluster: Cluster, max_events: int) -> None:
         self.events, self._cluster, self._frozen = Events(max_events), cluster, frozen
         self._waits = Waits(self.events, lambda rank: self._network.is_coming(rank))
-        self._turns = turns = Turns(nodes, self._waits)
+        names = own_modules(frozen)
+        self._turns = turns = Turns(nodes, self._waits, Spaces(names) if names else None)
         self._network = Network(cluster, nodes, self.events, self._settled, self._waits.doubt)
         self._meetings = Meetings(cluster, self.events, self._settled)
         world = cluster, self.events, self._network, self._meetings, turns

@@ -12,6 +12,8 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from ..node.context import NodeContext
 from ..node.port import Ticket
+from ..node.settings import Settings, watched
+from ..travel.modules import Spaces
 from .meetings import Meeting
 from .waits import Waits
 
@@ -24,10 +26,11 @@ class Turns:
     ``block`` and ``give_way`` are called in a node's greenlet, everything else at home.
     """
 
-    def __init__(self, nodes: int, waits: Waits) -> None:
-        self._waits = waits
+    def __init__(self, nodes: int, waits: Waits, spaces: Spaces | None) -> None:
+        self._waits, self._spaces = waits, spaces
         self._greenlets: list[Any] = [None] * nodes
-        self._contexts = [NodeContext(rank) for rank in range(nodes)]
+        self._contexts: list[NodeContext | None] = [None] * nodes  # from their start to their return
+        self._outer: NodeContext | None = None
         self._inside: int | None = None  # the rank whose global states are in force
         self._home = getcurrent()
 
@@ -38,14 +41,13 @@ class Turns:
         for node in self._greenlets:
             if node is not None:
                 node.parent = self._home
-        outer = NodeContext.current()
-        try:
-            yield
-        finally:
-            if self._inside is not None:
-                self._contexts[self._inside].leave()
-                self._inside = None
-            outer.enter()
+        with watched():
+            self._outer = NodeContext.current(self._spaces)
+            try:
+                yield
+            finally:
+                self._leave()
+                self._outer.enter(None)
 
     def start(self, rank: int, life: Callable[[int], None]) -> None:
         """Begin ``life(rank)``, and go on with it until it waits or ends."""
@@ -62,10 +64,18 @@ class Turns:
 
     def _enter(self, rank: int) -> None:
         """Put a node's global states in force."""
-        if self._inside is not None:
-            self._contexts[self._inside].leave()
+        now = self._leave()
         self._inside = rank
-        self._contexts[rank].enter()
+        context = self._contexts[rank]
+        if context is None:
+            context = self._contexts[rank] = NodeContext(rank, spaces=self._spaces, caller=self._outer)
+        context.enter(now)
+
+    def _leave(self) -> Settings | None:
+        """Take them as those of the node that is inside; returns the settings, where it has."""
+        context = None if self._inside is None else self._contexts[self._inside]
+        self._inside = None
+        return None if context is None else context.leave()
 
     def block(self, rank: int, since: float, on: Ticket | Meeting) -> None:
         """Let others run until ``on``, waited for since that virtual time, is done."""
@@ -79,7 +89,7 @@ class Turns:
 
     def returned(self, rank: int) -> None:
         """Let go of a node that has come to its end, and of its states."""
-        self._greenlets[rank], self._contexts[rank] = None, NodeContext(rank)
+        self._greenlets[rank] = self._contexts[rank] = None
 
     def end(self, rank: int) -> None:
         """End a node where it stands; its ``finally`` blocks run, and what they raise is lost."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import ddl_lab
-from ddl_lab.node import context
+from ddl_lab.node import generators
 from ddl_lab.node.context import NodeContext, refuse_bad_modes, seed_everything
 
 
@@ -58,9 +58,9 @@ def take_turns(ranks, turns=3, act=draw):
 def access(request, monkeypatch):
     """Both ways to the states: where they lie, and the slow one where that is unknown."""
     if request.param == "asked for":
-        monkeypatch.setattr(context, "_torch_memory", None)
-        monkeypatch.setattr(context, "_python_memory", None)
-        monkeypatch.setattr(context, "_gauss_memory", None)
+        monkeypatch.setattr(generators, "_torch_memory", None)
+        monkeypatch.setattr(generators, "_python_memory", None)
+        monkeypatch.setattr(generators, "_gauss_memory", None)
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +72,8 @@ def as_before():
 
 def test_the_states_are_found_in_memory(request):
     if "asked" not in request.node.name:
-        assert context._torch_memory is not None
-        assert context._python_memory is not None and context._gauss_memory is not None
+        assert generators._torch_memory is not None
+        assert generators._python_memory is not None and generators._gauss_memory is not None
 
 
 def test_a_node_draws_what_a_fresh_process_draws():

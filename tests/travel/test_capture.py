@@ -16,7 +16,7 @@ from torch import nn
 import ddl_lab
 from ddl_lab.training.data import load_digits
 from ddl_lab.training.model import make_model, parameters
-from ddl_lab.travel import capture
+from ddl_lab.travel import pickler
 from ddl_lab.travel.capture import CaptureError, freeze, freeze_result, is_plain, thaw, thaw_result
 
 COUNTS = {"calls": 0}
@@ -230,7 +230,7 @@ def test_a_list_that_holds_itself_is_not_plain():
 
 def test_a_class_that_another_process_sent_is_found_by_its_name(monkeypatch):
     frozen = freeze_result(thaw(freeze(lambda node: Counter(5)))[0](None))
-    monkeypatch.setattr(capture, "_sent_classes", {})
+    monkeypatch.setattr(pickler, "_sent_classes", {})
     assert isinstance(thaw_result(frozen), Counter)
     monkeypatch.delattr(sys.modules[__name__], "Counter")
     with pytest.raises(CaptureError, match=r"Counter, which this process doesn't know: import it"):
