@@ -72,7 +72,8 @@ def _linear(weight: torch.Tensor, bias: torch.Tensor) -> nn.Linear:
 def parameters(model: nn.Module) -> torch.Tensor:
     """Return the model's parameters as one flat tensor, float32 (P,): write to it, and they change.
 
-    It stands outside autograd. A model that isn't tied, or no longer is (after ``.to(device)``,
+    It stands outside autograd. A part of a tied model, and ``torch.compile(model)``, share the model's own
+    tensor. A model that isn't tied, or no longer is (after ``.to(device)``,
     ``copy.deepcopy``, a replaced layer), is tied anew: ask again rather than keep the tensor.
     Raises ValueError for a model without parameters, of another dtype, or on several devices.
     """
@@ -82,9 +83,27 @@ def parameters(model: nn.Module) -> torch.Tensor:
 def _flat(model: nn.Module, leaves: list[nn.Parameter]) -> torch.Tensor:
     flat: torch.Tensor | None = model.__dict__.get(_FLAT)
     if flat is None or not _is_tied(flat, leaves):
-        flat = _tie(leaves)
+        found = _side_by_side(leaves)
+        flat = _tie(leaves) if found is None else found
         setattr(model, _FLAT, flat)
     return flat
+
+
+def _side_by_side(leaves: Sequence[nn.Parameter]) -> torch.Tensor | None:
+    """The flat tensor in which ``leaves`` lie: those of a part of a tied model, or of its compiled form.
+
+    To tie these anew would cut the model that they belong to from its own flat tensor.
+    """
+    if not leaves or any(p.dtype != torch.float32 or not p.is_contiguous() for p in leaves):
+        return None
+    storage, count = leaves[0].untyped_storage(), sum(p.numel() for p in leaves)
+    if any(p.untyped_storage().data_ptr() != storage.data_ptr() for p in leaves):
+        return None
+    start = leaves[0].storage_offset()
+    if 4 * (start + count) > storage.nbytes():
+        return None
+    flat = torch.empty(0, device=leaves[0].device).set_(storage, start, (count,))
+    return flat if _is_tied(flat, leaves) else None
 
 
 def _is_tied(flat: torch.Tensor, leaves: Sequence[nn.Parameter]) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from ddl_lab.training.model import make_model, parameters
+from ddl_lab.training.model import gradient, make_model, parameters, sgd_step
 
 SIZE = 784 * 256 + 256 + 256 + 1
 
@@ -155,3 +155,31 @@ def test_a_copy_and_its_original_do_not_share_memory():
 def test_parameters_of_another_type_or_none_are_refused(model):
     with pytest.raises(ValueError, match=r"must all be float32 on one device, found .*float\(\)"):
         parameters(model)
+
+
+@pytest.mark.parametrize("part", [lambda model: model[2], lambda model: nn.Sequential(model), nn.ModuleList])
+def test_a_part_or_a_wrapper_of_a_tied_model_shares_its_flat_tensor(part):
+    model = make_model(seed=0)
+    flat = parameters(model)
+    own = parameters(part(model))
+    own.fill_(3.0)
+    assert parameters(model) is flat and bool((flat[-len(own) :] == 3.0).all())
+    flat.zero_()
+    assert not own.any() and not any(bool(p.any()) for p in model.parameters())
+
+
+def test_a_compiled_model_shares_the_flat_tensor_of_its_own():
+    model = make_model(seed=0)
+    flat = parameters(model)
+    compiled = torch.compile(model, backend="eager")
+    parameters(compiled).fill_(3.0)
+    assert parameters(model) is flat and bool((flat == 3.0).all())
+
+
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+def test_a_weight_normed_layer_is_trained_through_its_flat_tensor(norm):
+    layer = norm(nn.Linear(4, 3))
+    flat, x = parameters(layer), torch.ones(2, 4)
+    before = layer(x).detach()
+    sgd_step(layer, gradient(layer(x).sum(), layer), lr=0.1)
+    assert parameters(layer) is flat and (layer(x) < before).all()
