@@ -102,7 +102,7 @@ def _side_by_side(leaves: Sequence[nn.Parameter]) -> torch.Tensor | None:
     start = leaves[0].storage_offset()
     if 4 * (start + count) > storage.nbytes():
         return None
-    flat = torch.empty(0, device=leaves[0].device).set_(storage, start, (count,))
+    flat = torch.empty(0, device=leaves[0].device).set_(storage, start, (count,), (1,))
     return flat if _is_tied(flat, leaves) else None
 
 
