@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ..travel.shared import SharedTensor
-from .port import MAX_TAG, OPS
+from .port import MAX_TAG
+from .reduction import OPS, TRAVELS, refusal
+
+_TRAVELS = frozenset(TRAVELS)
 
 
 class Caller(Protocol):
@@ -23,26 +27,40 @@ class Caller(Protocol):
     def device(self) -> torch.device: ...
 
 
+def whole(value: Any) -> int:
+    """``value`` as an int, if it is a whole number of Python, NumPy or torch (of no dimension); else -1."""
+    if type(value) is int:  # as nearly always
+        return value
+    if getattr(value, "ndim", 0) or "bool" in str(getattr(value, "dtype", type(value).__name__)):
+        return -1
+    try:
+        return operator.index(value)
+    except TypeError:
+        return -1
+
+
 def rank_in_group(node: Caller, call: str, rank: Any) -> int:
-    """``rank``, if it is one of the group's."""
-    last = node.world_size - 1
-    if not isinstance(rank, int) or isinstance(rank, bool) or not 0 <= rank <= last:
+    """``rank`` as an int, if it is one of the group's."""
+    number, last = whole(rank), node.world_size - 1
+    if not 0 <= number <= last:
         raise ValueError(f"{call} on rank {node.rank}: ranks here are whole numbers 0 to {last}.")
-    return rank
+    return number
 
 
 def peer_in_group(node: Caller, call: str, rank: Any) -> int:
     """``rank``, if it is another node of the group."""
-    if rank_in_group(node, call, rank) == node.rank:
+    number = rank_in_group(node, call, rank)
+    if number == node.rank:
         raise ValueError(f"{call} on rank {node.rank} names the node itself: name another rank.")
-    return int(rank)
+    return number
 
 
-def members(node: Caller, ranks: Sequence[int]) -> list[int]:
+def members(node: Caller, ranks: Iterable[int]) -> list[int]:
     """``ranks`` as a list that names each rank once, this node's among them."""
-    listed = list(ranks)
-    for rank in listed:
-        rank_in_group(node, f"group({listed}) names {rank!r}", rank)
+    if not isinstance(ranks, Iterable) or not getattr(ranks, "ndim", 1):
+        raise ValueError(f"group({ranks!r}) on rank {node.rank} takes a list of ranks, such as [0, 1].")
+    given = list(ranks)
+    listed = [rank_in_group(node, f"group({given}) names {rank!r}", rank) for rank in given]
     if not listed or len(set(listed)) != len(listed):
         raise ValueError(f"group({listed}): name each of its ranks once, and at least one.")
     if node.rank not in listed:
@@ -51,18 +69,19 @@ def members(node: Caller, ranks: Sequence[int]) -> list[int]:
 
 
 def checked_tag(name: str, tag: Any) -> int:
-    """``tag``, if it is one."""
-    if not isinstance(tag, int) or isinstance(tag, bool) or not 0 <= tag <= MAX_TAG:
+    """``tag`` as an int, if it is one."""
+    number = whole(tag)
+    if not 0 <= number <= MAX_TAG:
         raise ValueError(f"node.{name}(tag={tag!r}): a tag is a whole number from 0 to {MAX_TAG}.")
-    return tag
+    return number
 
 
 def check_op(name: str, op: Any, tensor: Tensor) -> None:
-    """Refuse an unknown reduction, and means of whole numbers."""
+    """Refuse an unknown reduction, and one that torch does not do with numbers of this type."""
     if op not in OPS:
         raise ValueError(f"node.{name}(op={op!r}): op is one of {', '.join(OPS)}.")
-    if op == "mean" and not tensor.is_floating_point():
-        raise ValueError(f"node.{name}(op='mean') takes floating-point tensors; it got {tensor.dtype}.")
+    if why := refusal(op, tensor.dtype):
+        raise ValueError(f"node.{name}(op={op!r}) {why}")
 
 
 def check_unit(given: dict[str, float | None]) -> tuple[str, float]:
@@ -81,16 +100,33 @@ def readable(node: Caller, name: str, tensor: Any) -> Tensor:
     """``tensor`` as a flat contiguous one (a view where it can be), outside autograd."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"node.{name} takes a torch.Tensor; it got a {type(tensor).__name__}.")
-    if tensor.layout != torch.strided:
-        raise ValueError(f"node.{name} takes dense tensors; it got {tensor.layout}: use to_dense().")
+    if tensor.layout != torch.strided or tensor.is_nested:
+        kind = "a nested one" if tensor.is_nested else str(tensor.layout)
+        raise ValueError(f"node.{name} takes dense tensors; it got {kind}: use to_dense().")
+    if tensor.dtype not in _TRAVELS:
+        raise ValueError(f"node.{name} takes numbers and booleans; {tensor.dtype} does not travel.")
     if tensor.device != node.device and tensor.device.type != node.device.type:
         raise ValueError(
             f"node.{name} on rank {node.rank} got a tensor on {tensor.device}, and the node is on "
             f"{node.device}: move it with .to(node.device)."
         )
-    if tensor.dim() == 1 and tensor.is_contiguous() and not tensor.requires_grad:
+    if type(tensor) is Tensor and tensor.dim() == 1 and lies_flat(tensor) and not tensor.requires_grad:
         return tensor  # it is so already: most messages, and a simulation sends very many
-    return tensor.detach().contiguous().view(-1)
+    return flattened(tensor)
+
+
+def flattened(tensor: Tensor) -> Tensor:
+    """The numbers of ``tensor`` one after another: a view where they lie so, else a copy."""
+    plain = tensor.detach().as_subclass(Tensor)
+    return plain.resolve_conj().resolve_neg().contiguous().view(-1)
+
+
+def lies_flat(tensor: Tensor) -> bool:
+    """Whether the tensor's numbers lie in its memory one after another, as they are.
+
+    A conjugated or negated view (``x.conj()``, ``x.conj().imag``) has other numbers than its memory.
+    """
+    return tensor.is_contiguous() and not tensor.is_conj() and not tensor.is_neg()
 
 
 def writable(node: Caller, name: str, tensor: Any) -> Tensor:
@@ -103,8 +139,8 @@ def writable(node: Caller, name: str, tensor: Any) -> Tensor:
             "would not know: pass tensor.detach()."
         )
     flat = readable(node, name, tensor)
-    # one that is not contiguous was copied, and the copy must fit back
-    if flat is not tensor and not tensor.is_contiguous() and _overlaps(tensor):
+    # what does not lie flat was copied, and the copy must fit back
+    if flat is not tensor and not lies_flat(tensor) and _overlaps(tensor):
         raise ValueError(
             f"node.{name} writes into its tensor, and some of this one's elements share memory: "
             "give a contiguous tensor, such as tensor.contiguous()."
@@ -113,14 +149,19 @@ def writable(node: Caller, name: str, tensor: Any) -> Tensor:
 
 
 def _overlaps(tensor: Tensor) -> bool:
-    """Whether it is expanded: one element in memory stands for several."""
-    return any(s == 0 and size > 1 for s, size in zip(tensor.stride(), tensor.shape, strict=True))
+    """Whether one element in memory may stand for several, as in ``expand`` or ``unfold``."""
+    reach = 0  # of the dimensions so far, in elements
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1 and stride <= reach:
+            return True
+        reach += stride * (size - 1)
+    return False
 
 
 def write_back(tensor: Tensor, flat: Tensor) -> None:
     """Copy ``flat`` into a tensor of which it could not be a view; autograd learns that it has changed."""
     mark_changed(flat)
-    if flat is not tensor and not tensor.is_contiguous():
+    if flat is not tensor and not lies_flat(tensor):
         tensor.detach().copy_(flat.view(tensor.shape))
 
 
@@ -130,17 +171,18 @@ def mark_changed(tensor: Tensor) -> None:
         torch.autograd.graph.increment_version(tensor)
 
 
-def chunked(node: Caller, name: str, whole: Any, own: Tensor) -> tuple[Tensor, tuple[int, ...] | None]:
+def chunked(node: Caller, name: str, given: Any, own: Tensor) -> tuple[Tensor, tuple[int, ...] | None]:
     """The flat concatenation of all chunks and, of a list, their sizes in elements; ``own`` must fit."""
     n = node.world_size
-    if isinstance(whole, Tensor):
-        full, chunks = readable(node, name, whole), None
-        fits = whole.numel() == n * own.numel()
-        found = f"{whole.numel()} elements, and {n} ranks with {own.numel()} each"
+    if isinstance(given, Tensor):
+        full, chunks = readable(node, name, given), None
+        fits = given.numel() == n * own.numel()
+        found = f"{given.numel()} elements, and {n} ranks with {own.numel()} each"
         found += f" make {n * own.numel()}"
     else:
-        parts = [readable(node, name, part) for part in whole]
-        full, chunks = torch.cat(parts) if parts else own, tuple(p.numel() for p in parts)
+        parts = [readable(node, name, part) for part in given]
+        odd = [part for part in parts if part.dtype != own.dtype]
+        full, chunks = odd[0] if odd else torch.cat(parts or [own]), tuple(p.numel() for p in parts)
         fits = len(parts) == n and chunks[node.rank] == own.numel()
         found = f"a list of sizes {chunks} for {n} ranks"
         found += f", and {own.numel()} of rank {node.rank}'s own"

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..cluster import collectives
 from ..cluster.collectives import Work
 from ..errors import LabError
-from .arguments import check_op, chunked, rank_in_group, readable, writable, write_back
+from .arguments import check_op, chunked, flattened, rank_in_group, readable, writable, write_back
 from .messages import Messages
 from .port import MOST_GROUPS, Collective
 
@@ -110,8 +110,7 @@ class Pending:
 
 
 def _differ(tensor: Tensor, given: Tensor) -> bool:
-    flat = tensor.detach().contiguous().view(-1)
-    return not torch.equal(flat.view(torch.uint8), given.view(torch.uint8))
+    return not torch.equal(flattened(tensor).view(torch.uint8), given.view(torch.uint8))
 
 
 class Collectives(Messages):
@@ -126,7 +125,7 @@ class Collectives(Messages):
     def broadcast(self, tensor: Tensor, src: int, async_op: bool = False) -> Pending | None:
         """Every rank's ``tensor`` becomes rank ``src``'s, in place."""
         self._enter("broadcast", async_op)
-        rank_in_group(self, f"broadcast(src={src!r})", src)
+        src = rank_in_group(self, f"broadcast(src={src!r})", src)
         flat = writable(self, "broadcast", tensor)
         call = _Call("broadcast", src=src, root=f"src={src}", told=tensor.shape)
         return self._collective(call, flat, flat, [tensor], lambda: write_back(tensor, flat), async_op)

@@ -1,68 +1,17 @@
-"""A node's identity and its messages: what every call shares, send, recv and their handles."""
+"""A node's identity and its messages: what every call shares, send and recv."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..history.recorder import Recorder
-from .arguments import checked_tag, mark_changed, peer_in_group, readable, writable, write_back
+from .arguments import checked_tag, lies_flat, peer_in_group, readable, writable, write_back
 from .context import refuse_bad_modes
+from .handles import Family, Handle
 from .port import Group, Port, Ticket
-
-
-class Handle:
-    """A message under way, from ``isend`` or ``irecv``."""
-
-    def __init__(self, node: Messages, ticket: Ticket, tensor: Tensor, kind: str) -> None:
-        self._node, self._ticket, self._tensor, self._kind = node, ticket, tensor, kind
-        self._written = False
-
-    def done(self) -> bool:
-        """Whether the message has been delivered; never blocks."""
-        refuse_bad_modes(f"{self._kind}.done")
-        if not self._written and self._node._port.poll(self._ticket):
-            self._finish()
-        return self._written
-
-    def wait(self) -> int:
-        """Block until delivered; returns the peer's rank (for ``irecv`` the sender's)."""
-        if not self._written:
-            refuse_bad_modes(f"{self._kind}.wait")
-            called = self._node.now()
-            self._node._port.wait(self._ticket)
-            self._node._wait_span(called, self._ticket.ended, self._ticket.peer, self._kind)
-            self._finish()
-        return self._node._group.rank_of(self._ticket.peer)
-
-    def _finish(self) -> None:
-        self._written = True
-        ticket = self._ticket
-        if self._kind == "recv":
-            mark_changed(self._tensor)
-        self._node._moved(self._kind, ticket.posted, ticket.ended, ticket.peer, self._tensor)
-
-
-class Family:
-    """What a node and the nodes of its groups have in common."""
-
-    def __init__(self, world_size: int) -> None:
-        self.world_size = world_size  # of the run
-        self.computing = False  # inside a compute span
-        self.meeting = 0  # groups that have had a collective
-        self.unfinished: list[Handle] = []  # isends that may not be delivered yet
-        self.pending: dict[Any, None] = {}  # collectives that are under way, in the order of their calls
-        self.deferred: list[Any] = []  # those of a compute span, dated at its end
-        self.groups: dict[tuple[int, ...], Any] = {}
-
-    def start_deferred(self) -> None:
-        """Hand the engine the collectives that were called inside the compute span that ends now."""
-        for pending in self.deferred:
-            pending.start()
-        self.deferred.clear()
 
 
 class Messages:
@@ -109,17 +58,23 @@ class Messages:
         self._blocked("send", called, ticket, tensor)
 
     def isend(self, tensor: Tensor, dst: int, tag: int = 0) -> Handle:
-        """Post a send of a snapshot of ``tensor``; the handle's ``wait`` returns once it is received."""
+        """Post a send of a snapshot of ``tensor``; the handle's ``wait`` returns once it is received.
+
+        Never blocks. Don't write to the tensor before ``wait``: a network reads it until the message is
+        received, and its receiver may get torn data, old and new. Here the snapshot keeps numbers the same
+        everywhere, and ``wait`` raises ``LabError``. What a full inbox has no room for moves on when this
+        node calls again.
+        """
         _, ticket = self._post_send("isend", tensor, dst, tag, snapshot=True)
-        handle = Handle(self, ticket, tensor.detach(), "send")
-        pending = [other for other in self._family.unfinished if not (other._ticket.done and other.done())]
-        self._family.unfinished = [*pending, handle]
+        handle = Handle(self, ticket, tensor, "send")
+        self._family.posted(handle)
         return handle
 
     def _finish(self) -> None:
         """At the worker's end: see all delivered that nobody waited for, and tell of collectives among it."""
         for handle in self._family.unfinished:
-            handle.wait()
+            if not handle._written:
+                handle._wait()
         for pending in tuple(self._family.pending):
             warnings.warn(
                 f"rank {self._port.rank} never waited for its {pending.told()}: wait() brings the result.",
@@ -131,8 +86,9 @@ class Messages:
         self, name: str, tensor: Tensor, dst: int, tag: int, snapshot: bool
     ) -> tuple[float, Ticket]:
         self._enter(name)
-        peer = self._peer(name, "dst", dst)
-        call = f"{name}(dst={dst}, tag={checked_tag(name, tag)}){self._in_group('to', peer)}"
+        dst, peer = self._peer(name, "dst", dst)
+        tag = checked_tag(name, tag)
+        call = f"{name}(dst={dst}, tag={tag}){self._in_group('to', peer)}"
         flat = readable(self, name, tensor)
         ticket = Ticket(call, (peer,), self.now())
         self._port.send(self._group, flat, peer, tag, ticket, snapshot)
@@ -151,11 +107,17 @@ class Messages:
         return self._group.rank_of(ticket.peer)
 
     def irecv(self, tensor: Tensor, src: int | None = None, tag: int = 0) -> Handle:
-        """Post a receive into ``tensor`` (contiguous); read it only after the handle's ``wait``."""
-        if isinstance(tensor, Tensor) and not tensor.is_contiguous():
-            raise ValueError("irecv needs a contiguous tensor: receive into a copy made by .contiguous().")
+        """Post a receive into ``tensor`` (contiguous); read and write it only after the handle's ``wait``.
+
+        ``wait`` raises ``LabError`` where a tensor that owns its memory was written before.
+        """
+        if isinstance(tensor, Tensor) and tensor.layout == torch.strided and not lies_flat(tensor):
+            raise ValueError(
+                "irecv needs a contiguous tensor, no conjugated or negated view: receive into a new one, "
+                "made by torch.empty_like(tensor, memory_format=torch.contiguous_format), and copy it."
+            )
         _, ticket, _ = self._post_recv("irecv", tensor, src, tag)
-        return Handle(self, ticket, tensor.detach(), "recv")
+        return Handle(self, ticket, tensor, "recv")
 
     def _post_recv(
         self, name: str, tensor: Tensor, src: int | None, tag: int
@@ -166,12 +128,15 @@ class Messages:
             if not needs:
                 raise ValueError(f"{name}(src=None): this group has one node, nobody can send to it.")
         else:
-            needs = (self._peer(name, "src", src),)
-        call = f"{name}(src={'any' if src is None else src}, tag={checked_tag(name, tag)})"
+            src, peer = self._peer(name, "src", src)
+            needs = (peer,)
+        tag = checked_tag(name, tag)
+        call = f"{name}(src={'any' if src is None else src}, tag={tag})"
         call += self._in_group("from", None if src is None else needs[0])
         flat = writable(self, name, tensor)
         ticket = Ticket(call, needs, self.now())
-        self._port.recv(self._group, flat, tag, ticket)
+        target = flat if name == "recv" else flat.data  # the engine's writes are not counted as the worker's
+        self._port.recv(self._group, target, tag, ticket)
         return ticket.posted, ticket, flat
 
     # what every call shares
@@ -190,12 +155,12 @@ class Messages:
             return ""
         return f" in the group of {words}" + (f": {way} rank {peer}" if peer is not None else "")
 
-    def _peer(self, name: str, argument: str, rank: int) -> int:
-        """The rank in the run of the group's ``rank``, which must be another node."""
+    def _peer(self, name: str, argument: str, rank: int) -> tuple[int, int]:
+        """The group's ``rank``, which must be another node: as an int, and its rank in the run."""
         group = self._group
         if type(rank) is not int or not 0 <= rank < len(group.ranks) or rank == group.me:
             rank = peer_in_group(self, f"{name}({argument}={rank!r})", rank)  # says what is wrong
-        return group.ranks[rank]
+        return rank, group.ranks[rank]
 
     def _blocked(self, kind: str, called: float, ticket: Ticket, tensor: Tensor) -> None:
         """Record a blocking send or recv: waiting, moving, and waiting to be taken."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -11,7 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-OPS = ("sum", "mean", "max", "min")
+from .snapshot import Snapshot
+
 MAX_TAG = 2**31 - 1
 MOST_GROUPS = 64  # of one rank, with collectives
 
@@ -63,7 +63,9 @@ class Group:
 class Ticket:
     """A message under way. The engine fills in the times and sets ``done``."""
 
-    __slots__ = ("call", "done", "ended", "moved", "needs", "peer", "posted", "refused", "started")
+    __slots__ = (
+        "call", "done", "ended", "moved", "needs", "peer", "posted", "refused", "snapshot", "started",
+    )  # fmt: skip
 
     def __init__(self, call: str, needs: tuple[int, ...], posted: float) -> None:
         self.call = call  # as the worker wrote it: for reports
@@ -72,6 +74,7 @@ class Ticket:
         self.started = self.moved = self.ended = posted  # data begins to move, has moved, was taken
         self.peer = needs[0]
         self.done = False
+        self.snapshot: Snapshot | None = None  # of an isend: the engine's, kept until it is waited for
         self.refused: ValueError | None = None  # simulate: what wait and poll raise once done
 
 
@@ -119,7 +122,7 @@ class Port(Protocol):
         """End a compute span of ``amount`` samples, flops or seconds; returns its end."""
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
-        """Post a message; with ``snapshot`` the tensor may change at once afterwards."""
+        """Post a message; with ``snapshot`` what it holds now travels, and the ticket keeps it."""
 
     def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
         """Post a receive from any of ``ticket.needs``."""
@@ -141,31 +144,6 @@ class Port(Protocol):
 
     def look(self, posted: Any) -> bool:
         """Make what progress is possible without blocking; whether ``finish`` would not block."""
-
-
-def reduce_in_rank_order(out: Tensor, parts: Sequence[Tensor], op: str) -> Tensor:
-    """``out`` = parts[0] op parts[1] op …, in this order on every rank: the same bits everywhere.
-
-    ``out`` must share no memory with ``parts[2:]``.
-    """
-    if len(parts) == 1:
-        return out.copy_(parts[0])
-    combine: Any = {
-        "sum": torch.add,
-        "mean": torch.add,
-        "max": torch.maximum,
-        "min": torch.minimum,
-    }[op]
-    combine(parts[0], parts[1], out=out)
-    for part in parts[2:]:
-        combine(out, part, out=out)
-    return _divided(out, len(parts)) if op == "mean" else out
-
-
-def _divided(out: Tensor, n: int) -> Tensor:
-    """``out`` / ``n``, in place; times 1 / n where that is exact, which is several times as fast."""
-    exact = n & (n - 1) == 0 and out.is_floating_point()
-    return out.mul_(1 / n) if exact else out.div_(n)
 
 
 def misfit(

@@ -13,6 +13,7 @@ import pickle
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -50,7 +51,7 @@ class NetworkInbox(Inbox):
         super().__init__(read, [], spin=False)
         self.spins = True  # every rank tells all others: each then sees a mismatch itself
         self._network, self._rank = network, rank
-        self._under_way: list[tuple[Any, torch.Tensor]] = []
+        self._under_way: deque[tuple[Any, torch.Tensor]] = deque()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         if network.size() > 1:
             self._thread.start()
@@ -59,10 +60,11 @@ class NetworkInbox(Inbox):
         """Records come through a thread: it needs the time that looking would take."""
         return False
 
-    def post(self, rank: int, record: Record, while_full: Callable[[], None]) -> None:
+    def post(self, rank: int, record: Record) -> None:
         """Send a record to ``rank``."""
         data = torch.frombuffer(bytearray(record.pack()), dtype=torch.uint8)
-        self._under_way = [(w, t) for w, t in self._under_way if not w.is_completed()]
+        while self._under_way and self._under_way[0][0].is_completed():
+            self._under_way.popleft()
         self._under_way.append((self._network.send([data], rank, 0), data))
 
     def _listen(self) -> None:
@@ -81,7 +83,7 @@ class NetworkInbox(Inbox):
         """End the thread, by a word from the neighbour: all ranks close together."""
         size = self._network.size()
         if size > 1:
-            self.post((self._rank + 1) % size, Record(_BYE), lambda: None)
+            self.post((self._rank + 1) % size, Record(_BYE))
             self._thread.join()
             for work, _ in self._under_way:
                 work.wait()

@@ -170,8 +170,8 @@ def recursive_doubling_all_reduce(node: Node, tensor: Tensor) -> None:
     while distance < power:  # 2.
         sending = node.isend(tensor, rank ^ distance)
         node.recv(box, rank ^ distance)
+        sending.wait()  # only then may it change
         tensor += box
-        sending.wait()
         distance *= 2
     if rank + power < node.world_size:  # 3.
         node.send(tensor, rank + power)

@@ -14,7 +14,8 @@ from torch import Tensor
 from ..cluster.collectives import Work
 from ..cluster.model import Cluster
 from ..errors import mismatch_error
-from ..node.port import Collective, Group, reduce_in_rank_order
+from ..node.port import Collective, Group
+from ..node.reduction import reduce_in_rank_order
 from .network import HEAD, WAKE, Events
 
 Copy = tuple[Tensor, Tensor]  # to, from

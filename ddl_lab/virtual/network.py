@@ -23,12 +23,12 @@ from torch import Tensor
 
 from ..cluster.model import Cluster
 from ..errors import LabError, StoppedRun
+from ..node.lines import Key
 from ..node.port import Ticket, misfit
+from .mail import Mailbox, Message, Receive
 
 # What comes first at one instant: a node that looks (poll) sees all that arrives then; ends are last.
 HEAD, ARRIVAL, WAKE, MATCH, POLL, END = range(6)
-
-Key = tuple[int, int]  # a group's key and a tag
 
 
 class Events:
@@ -89,43 +89,6 @@ def _raise(error: LabError) -> NoReturn:
     raise error
 
 
-class Message:
-    """A message on its way to ``box``."""
-
-    __slots__ = ("arrives", "began", "box", "key", "payload", "src", "ticket", "wire_s")
-
-    def __init__(self, src: int, box: Mailbox, key: Key, payload: Tensor, ticket: Ticket) -> None:
-        self.src, self.box, self.key = src, box, key
-        self.payload, self.ticket = payload, ticket
-        self.wire_s = self.began = self.arrives = 0.0  # link time; on the incoming link from, to
-
-
-class Receive:
-    """A posted receive; ``src`` None takes any."""
-
-    __slots__ = ("key", "src", "tensor", "ticket")
-
-    def __init__(self, src: int | None, key: Key, tensor: Tensor, ticket: Ticket) -> None:
-        self.src, self.key, self.tensor, self.ticket = src, key, tensor, ticket
-
-    def fits(self, message: Message) -> bool:
-        """Whether this receive may take ``message``."""
-        return message.key == self.key and (self.src is None or self.src == message.src)
-
-
-class Mailbox:
-    """One node's end of the network: its two links, what has arrived and what it waits for."""
-
-    __slots__ = ("arrived", "coming", "in_free", "out_free", "posted", "rank")
-
-    def __init__(self, rank: int) -> None:
-        self.rank = rank
-        self.in_free = self.out_free = 0.0  # when each link is free again
-        self.coming = 0  # messages sent to this node that have not arrived
-        self.arrived: list[Message] = []  # by arrival, not yet taken
-        self.posted: list[Receive] = []  # in order, not yet served
-
-
 class Network:
     """All links and mailboxes.
 
@@ -171,14 +134,13 @@ class Network:
     def _arrive(self, message: Message) -> None:
         box = message.box
         box.coming -= 1
-        only = box.posted[0] if len(box.posted) == 1 and not box.arrived else None
-        if only and only.src == message.src and only.key == message.key and not self._ahead(only):
+        only = box.posted[0] if len(box.posted) == 1 and not box.waiting.count else None
+        sure = only and only.src == message.src and only.key == message.key and not self._ahead(only)
+        if only and sure and not box.came and not box.arrived:
             box.posted.clear()  # it can't prefer another that arrives now: no need to wait for those
             self._hand_over(box.rank, only, message)
         else:
-            box.arrived.append(message)
-            if len(box.arrived) > 1 and box.arrived[-2].arrives == message.arrives:
-                box.arrived.sort(key=lambda m: (m.arrives, m.src))
+            box.came.append(message)
             if self._events.all_in():
                 self._match(box)
             else:
@@ -194,27 +156,36 @@ class Network:
         """Post a receive at the ticket's time."""
         box = self._boxes[rank]
         src = ticket.needs[0] if len(ticket.needs) == 1 else None
-        box.posted.append(Receive(src, key, tensor, ticket))
+        box.received += 1
+        box.posted.append(Receive(box.received, src, key, tensor, ticket))
         self._match_soon(box)
 
     def _match_soon(self, box: Mailbox) -> None:
-        """Match when the first receive that can be served is posted, and all is in of that instant."""
-        for receive in box.posted if box.arrived else ():
-            if any(map(receive.fits, box.arrived)):
-                at = max(receive.ticket.posted, self._events.now)
-                self._events.at(at, MATCH, box.rank, self._match, box)
-                return
+        """Match when all is in of this instant, or when the next receive is posted."""
+        if box.came and box.waiting.count:
+            self._events.at(self._events.now, MATCH, box.rank, self._match, box)
+        elif box.posted and (box.came or box.arrived):
+            at = max(box.posted[0].ticket.posted, self._events.now)
+            self._events.at(at, MATCH, box.rank, self._match, box)
 
     def _match(self, box: Mailbox) -> None:
-        pairs = []
-        for receive in tuple(box.posted) if box.arrived else ():
-            if self._ahead(receive):
-                break
-            message = next(filter(receive.fits, box.arrived), None)
-            if message is not None:
-                box.posted.remove(receive)
-                box.arrived.remove(message)
+        """What came goes to those who wait, and who posted takes what is there: both in order."""
+        pairs: list[tuple[Receive, Message]] = []
+        came, box.came = sorted(box.came, key=lambda message: (message.arrives, message.src)), []
+        for message in came:
+            receive = box.waiting.take(message.key, message.src)
+            if receive is None:
+                box.arrived.add(message.key, message.src, message)
+            else:
                 pairs.append((receive, message))
+        pairs.sort(key=lambda pair: pair[0].nth)
+        while box.posted and not self._ahead(box.posted[0]):
+            receive = box.posted.popleft()
+            found = box.arrived.take(receive.key, receive.src)
+            if found is None:
+                box.waiting.add(receive.key, receive.src, receive)
+            else:
+                pairs.append((receive, found))
         self._match_soon(box)
         for receive, message in pairs:
             self._hand_over(box.rank, receive, message)
@@ -239,8 +210,8 @@ class Network:
     def close(self, rank: int) -> None:
         """``rank`` has returned: it takes nothing any more, and its tensors may go."""
         box = self._boxes[rank]
-        box.posted.clear()
-        box.arrived.clear()
+        for held in (box.came, box.posted, box.arrived, box.waiting):
+            held.clear()
 
     def clear(self) -> None:
         """Let go of all messages."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..cluster.model import Cluster
 from ..node.port import Collective, Group, Ticket
+from ..node.snapshot import Snapshot
 from .meetings import Meeting, Meetings
 from .network import POLL, Events, Network
 from .turns import Turns
@@ -53,6 +54,8 @@ class VirtualPort:
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
         payload = tensor.clone() if snapshot else tensor
+        if snapshot:
+            ticket.snapshot = Snapshot(payload)
         self._network.send(self.rank, dst, (group.key, tag), payload, ticket)
 
     def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:

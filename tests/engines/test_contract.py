@@ -253,13 +253,12 @@ def test_many_large_isends_are_received_in_any_order_of_tags(engine):
     assert engine(worker, 2).results == [True, True]
 
 
-def test_isend_takes_a_snapshot_and_irecv_overlaps(engine):
+def test_isend_and_irecv_overlap(engine):
     def worker(node):
         peer = 1 - node.rank
         out, box = torch.full((200_000,), float(node.rank)), torch.zeros(200_000)
         incoming = node.irecv(box, peer)
         outgoing = node.isend(out, peer)
-        out.fill_(-1.0)
         sources = (incoming.wait(), outgoing.wait())
         return sources, incoming.done(), bool((box == peer).all())
 
@@ -299,7 +298,7 @@ def test_send_returns_only_after_the_receiver_has_taken_the_message(engine):
 def test_sends_that_nobody_waits_for_do_not_pile_up(engine):
     def worker(node):
         tensor = torch.zeros(1)
-        for _ in range(50):
+        for _ in range(500):
             if node.rank == 0:
                 node.isend(tensor, 1)
                 node.recv(tensor, 1)
@@ -309,8 +308,8 @@ def test_sends_that_nobody_waits_for_do_not_pile_up(engine):
         return len(node._family.unfinished)
 
     history = engine(worker, 2)
-    assert history.results[0] <= 2
-    assert history.messages_sent == [50, 50]
+    assert history.results[0] <= 33
+    assert history.messages_sent == [500, 500]
 
 
 def test_a_message_posted_and_not_waited_for_is_delivered(engine):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ddl_lab.cluster.model import Cluster
-from ddl_lab.errors import WorkerError
+from ddl_lab.errors import LabError, WorkerError
 from ddl_lab.virtual.simulation import simulate
 
 SLOW = Cluster(latency_s=10.0, bandwidth_bytes_per_s=4.0)
@@ -232,7 +232,8 @@ def test_isend_sends_what_the_tensor_held_then():
         if node.rank == 0:
             handle = node.isend(tensor, 1)
             tensor.fill_(9.0)
-            handle.wait()
+            with pytest.raises(LabError, match="written before"):
+                handle.wait()
         else:
             node.recv(tensor.zero_(), 0)
         return tensor.tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,14 +40,34 @@ def _aligned(size: int) -> int:
     return max(64, -(-size // 64) * 64)
 
 
+class Room:
+    """Bytes of an outbox that are in use. It may be let go of at any moment: the collector does not ask."""
+
+    __slots__ = ("__weakref__", "_left", "offset", "size")
+
+    def __init__(self, offset: int, size: int, left: deque[tuple[int, int]]) -> None:
+        self.offset, self.size, self._left = offset, size, left
+
+    def __del__(self) -> None:
+        self._left.append((self.offset, self.size))
+
+
 class Outbox:
     """Room for messages in this rank's region: first fit, freed in any order."""
 
     def __init__(self, start: int, size: int) -> None:
         self._free = [(start, start + size)]
+        self._left: deque[tuple[int, int]] = deque()  # by rooms that were let go of
+
+    def room(self, size: int) -> Room | None:
+        """As ``take``, but given back by itself once nobody holds it."""
+        offset = self.take(size)
+        return None if offset is None else Room(offset, size, self._left)
 
     def take(self, size: int) -> int | None:
         """The offset of ``size`` bytes, aligned to 64, or None where there is no such room now."""
+        while self._left:
+            self.give(*self._left.popleft())
         need = _aligned(size)
         for i, (start, end) in enumerate(self._free):
             if end - start >= need:

@@ -39,9 +39,10 @@ class Status:
 
 def doing(status: Status) -> str:
     """What a rank is doing and since when, in words."""
+    call = status.wait.call
     words = {
-        STARTING: "is ready and waits for the others" if status.wait.call else "starts: it loads the worker",
-        RUNNING: "computes and does not call the node",
+        STARTING: "is ready and waits for the others" if call else "starts: it loads the worker",
+        RUNNING: f"sends, in {call}" if call else "computes and does not call the node",
         BLOCKED: f"waits in {status.wait.told()}",
         RETURNED: "has returned",
     }[status.state]
@@ -96,6 +97,10 @@ class Slot:
     def blocked(self, call: str, needs: tuple[int, ...], any_of: bool) -> None:
         """Say that this rank is about to sleep in ``call`` until one, or all, of ``needs`` act."""
         self._write(BLOCKED, any_of, sum(1 << r for r in needs), call.encode()[:_TEXT])
+
+    def sending(self, call: str) -> None:
+        """Say that this rank is in ``call`` and has yet to send what a full inbox had no room for."""
+        self._write(RUNNING, False, 0, call.encode()[:_TEXT])
 
     def returned(self) -> None:
         """Say that this rank's worker has ended."""

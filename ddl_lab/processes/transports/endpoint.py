@@ -62,7 +62,8 @@ class Endpoint(Posting):
         return last, self.now()
 
     def close(self) -> None:
-        """Say that the worker has ended."""
+        """See all sent that others wait for, and say that the worker has ended."""
+        self._until(lambda: not self._inbox.unsent, "its end", lambda: ())
         self._slot.returned()
 
     def _move(self, group: Group, work: Collective) -> float:

@@ -13,8 +13,8 @@ from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
+import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from ...errors import LabError, LostPeer
 from ...node.port import Collective, Group
@@ -25,12 +25,13 @@ from .groups import move
 from .parcels import Incoming, Outgoing, nbytes
 from .posted import Posted
 from .strangers import no_strangers
-from .wire import Inbox, Record
+from .wire import PIECE, Inbox, Record
 
 _TAGS = 2**24  # gloo's tags are small integers; messages under way at once are far fewer
 _NO_DEVICE = (
     "gloo finds no network device: on one host it takes the loopback (ip link set lo up), and shm takes none."
 )
+_MOST_EARLY = 64  # messages handed to gloo before they are asked for: it slows down with thousands
 
 
 class GlooEndpoint(Endpoint):
@@ -50,7 +51,7 @@ class GlooEndpoint(Endpoint):
         self.store, self._local = store, local
         self._networks: dict[tuple[int, ...], Any] = {}
         self._world = self._network(tuple(range(nodes)))
-        self._works: dict[int, tuple[Any, Tensor]] = {}
+        self._works: dict[int, Any] = {}
 
     @staticmethod
     def connect(store: dist.Store, me: int, size: int, local: bool) -> Any:
@@ -80,22 +81,33 @@ class GlooEndpoint(Endpoint):
     def _lay_ready(self, message: Outgoing) -> tuple[int, int, bytes]:
         if not message.data.numel():  # gloo would wait for its bytes forever
             return 0, 0, b""
-        flat = message.data.clone() if message.snapshot else message.data  # gloo reads it later
-        with _peers_alive():
-            work = self._world.send([flat], message.dst, message.number % _TAGS)
-        self._works[message.number] = (work, flat)
-        message.loaded = message.size
+        if len(self._works) >= _MOST_EARLY:
+            return 0, 0, b""
+        if message.snapshot:  # gloo reads it later
+            message.keep(message.data.clone())
+        self._begin(message)
         return 0, message.size, b""
+
+    def _begin(self, message: Outgoing) -> None:
+        with _peers_alive():
+            data = message.data.view(torch.uint8)
+            self._works[message.number] = self._world.send([data], message.dst, message.number % _TAGS)
+        message.loaded = message.size
+
+    def _on_room(self, record: Record) -> None:
+        message = self._outgoing[record.number]
+        self._begin(message)
+        self._post(message.dst, Record(PIECE, 0, self.rank, number=message.number, size=message.size))
 
     def _fetch(self, message: Incoming, piece: Record) -> int:
         assert message.target is not None
         with _peers_alive():
-            self._world.recv([message.target], piece.sender, piece.number % _TAGS).wait()
+            self._world.recv([message.target.view(torch.uint8)], piece.sender, piece.number % _TAGS).wait()
         return nbytes(message.target)
 
     def _settled(self, message: Outgoing) -> None:
         if message.number in self._works:
-            work, _ = self._works.pop(message.number)
+            work = self._works.pop(message.number)
             with _peers_alive():
                 work.wait()
 

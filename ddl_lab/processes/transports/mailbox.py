@@ -14,11 +14,13 @@ from collections import defaultdict, deque
 
 from torch import Tensor
 
+from ...node.lines import Arrivals, Key, Receives
 from ...node.port import Group, Ticket, misfit
+from ...node.reduction import TRAVELS
 from .board import Board, Slot
 from .meeting import Meeter
 from .pacing import Pacer
-from .parcels import DTYPE_CODE, DTYPES, Incoming, Key, Outgoing, Place, nbytes
+from .parcels import DTYPE_CODE, Incoming, Outgoing, Place, nbytes
 from .wire import INLINE, OFFER, PIECE, ROOM, TAKEN, WANT, Inbox, Record
 
 
@@ -33,9 +35,10 @@ class Mailbox(Meeter):
         self._due: list[tuple[float, int, int, Incoming]] = []  # paced messages that are still on their way
         self._sent = 0
         self._outgoing: dict[int, Outgoing] = {}
+        self._placed: dict[Place, Outgoing] = {}  # the same, as their receivers know them
         self._incoming: dict[tuple[int, int], Incoming] = {}  # by sender and number
-        self._offered: dict[Key, list[Incoming]] = defaultdict(list)  # not yet matched, by arrival
-        self._posted: dict[Key, list[tuple[Ticket, Tensor]]] = defaultdict(list)
+        self._offered: Arrivals[Incoming] = Arrivals()
+        self._posted: Receives[tuple[Ticket, Tensor]] = Receives()
         self._sent_to: dict[tuple[int, Key], int] = defaultdict(int)  # messages so far
         self._offered_by: dict[tuple[int, Key], int] = defaultdict(int)
         self._awaited: dict[int, tuple[Place, int]] = {}  # by rank: what it waits for, and its size
@@ -50,15 +53,13 @@ class Mailbox(Meeter):
         }
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
-        if tensor.dtype not in DTYPE_CODE:
-            raise ValueError(f"send takes numbers and booleans; {tensor.dtype} does not travel.")
         self.enters()
         self._sent += 1
         key = (group.key, tag)
         self._sent_to[dst, key] += 1
         place = (dst, key, self._sent_to[dst, key])
         message = Outgoing(self._sent, place, dst, tensor, nbytes(tensor), ticket, snapshot, tag < 0)
-        self._outgoing[self._sent] = message
+        self._outgoing[self._sent] = self._placed[place] = message
         head = self.pacer.departure(self._due_now(), dst, message.size) if self.pacer and tag >= 0 else 0.0
         offset, size, inline = self._lay_ready(message)
         code, total = DTYPE_CODE[tensor.dtype], tensor.numel()
@@ -68,7 +69,7 @@ class Mailbox(Meeter):
         )  # fmt: skip
         self._post(dst, offer)
         if snapshot and message.loaded < message.size:
-            message.data = tensor.clone()
+            message.keep(tensor.clone())
         if dst in self._awaited:
             self._over_if_wanted(message)
         if self.pacer:
@@ -77,9 +78,13 @@ class Mailbox(Meeter):
     def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
         self.enters()
         key = (group.key, tag)
-        self._posted[key].append((ticket, tensor))
+        src = ticket.needs[0] if len(ticket.needs) == 1 else None
         self._newest = (ticket, key, tensor)
-        self._match(key)
+        message = self._offered.take(key, src)
+        if message is None:
+            self._posted.add(key, src, (ticket, tensor))
+        else:
+            self._accept(message, ticket, tensor)
 
     def wait(self, ticket: Ticket) -> None:
         self.enters()
@@ -117,10 +122,10 @@ class Mailbox(Meeter):
     def _want(self, ticket: Ticket) -> None:
         """Tell the sender that we wait for its next message, where it is sure to be that one."""
         newest, key, tensor = self._newest or (None, (0, 0), None)
-        alone = newest is ticket and len(ticket.needs) == 1 and len(self._posted[key]) == 1
+        src = ticket.needs[0]
+        alone = newest is ticket and len(ticket.needs) == 1 and self._posted.sole(key, src)
         if not (alone and self.lays_ready) or tensor is None or self.pacer:  # a paced link takes its time
             return
-        src = ticket.needs[0]
         number = self._offered_by[src, key] + 1
         self._asked = (src, key, number)
         self._post(src, Record(WANT, 0, self.rank, key[0], number, tag=key[1], size=nbytes(tensor)))
@@ -129,9 +134,9 @@ class Mailbox(Meeter):
         key = (record.group, record.tag)
         place = (record.sender, key, record.number)
         self._awaited[record.sender] = (place, record.size)
-        if record.number <= self._sent_to[record.sender, key]:  # it is on its way already
-            for message in list(self._outgoing.values()):
-                self._over_if_wanted(message)
+        message = self._placed.get(place)
+        if message is not None:  # it is on its way already
+            self._over_if_wanted(message)
 
     def _over_if_wanted(self, message: Outgoing) -> None:
         """End the send of a message that lies ready whole, and for which the receiver waits."""
@@ -140,24 +145,19 @@ class Mailbox(Meeter):
             message.ticket.moved = message.ticket.ended = self.now()
             message.ticket.done = True
             if message.size <= INLINE:  # and the receiver will not say that it has taken it
-                self._outgoing.pop(message.number)
+                self._gone(message.number)
 
-    # matching
+    def _gone(self, number: int) -> Outgoing:
+        """This rank's message ``number`` needs no care any more."""
+        message = self._outgoing.pop(number)
+        del self._placed[message.place]
+        return message
 
-    def _match(self, key: Key) -> None:
-        """Give offered messages to posted receives, both in order."""
-        posted, offered = self._posted[key], self._offered[key]
-        for entry in list(posted) if offered and posted else ():
-            ticket, tensor = entry
-            message = next((m for m in offered if m.offer.sender in ticket.needs), None)
-            if message is not None:
-                posted.remove(entry)
-                offered.remove(message)
-                self._accept(message, ticket, tensor)
+    # matching: the receive that was posted first takes the message that came first, of those that fit
 
     def _accept(self, message: Incoming, ticket: Ticket, tensor: Tensor) -> None:
         offer = message.offer
-        dtype = DTYPES[offer.dtype]
+        dtype = TRAVELS[offer.dtype]
         if wrong := misfit(ticket.call, self.rank, tensor, offer.sender, dtype, offer.total):
             raise wrong
         ticket.peer = offer.sender
@@ -198,7 +198,7 @@ class Mailbox(Meeter):
         message = Incoming(record, place, deque([record] if record.size else []))
         self._incoming[record.sender, record.number] = message
         if self.pacer and record.tag >= 0:
-            size = record.total * DTYPES[record.dtype].itemsize
+            size = record.total * TRAVELS[record.dtype].itemsize
             message.arrives = self.pacer.arrival(record.time_a, record.sender, size)
             heapq.heappush(self._due, (message.arrives, record.sender, record.number, message))
         else:
@@ -229,8 +229,11 @@ class Mailbox(Meeter):
 
     def _arrived(self, message: Incoming) -> None:
         key = (message.offer.group, message.offer.tag)
-        self._offered[key].append(message)
-        self._match(key)
+        posted = self._posted.take(key, message.offer.sender)
+        if posted is None:
+            self._offered.add(key, message.offer.sender, message)
+        else:
+            self._accept(message, *posted)
 
     def _on_piece(self, record: Record) -> None:
         message = self._incoming[record.sender, record.number]
@@ -238,7 +241,7 @@ class Mailbox(Meeter):
         self._fetch_ready(message)
 
     def _on_taken(self, record: Record) -> None:
-        message = self._outgoing.pop(record.number)
+        message = self._gone(record.number)
         self._settled(message)
         ticket = message.ticket
         if ticket.done:  # it was wanted

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 
 from ...errors import mismatch_error
 from ...node.port import Group
-from .board import Board, Slot, doing
+from .board import RETURNED, Board, Slot, doing
 from .wire import ENTER, RELEASE, Inbox, Record
+
+_LOOK_S = 0.05  # how often a rank with records for others looks whether these have returned
 
 
 class Listener:
@@ -45,14 +47,26 @@ class Listener:
         """Do what is due."""
 
     def _post(self, rank: int, record: Record) -> None:
-        self._inbox.post(rank, record, lambda: self._while_full(rank))
+        self._inbox.post(rank, record)
 
-    def _while_full(self, rank: int) -> None:
-        """Another rank's inbox is full: read our own meanwhile, so that two full ones can't block."""
-        self._slot.blocked(f"a message to rank {rank}, whose inbox is full", (rank,), False)
-        self._inbox.nap(0.001)
+    def _send_rest(self) -> None:
+        """Send what other ranks' inboxes had no room for; a rank that has returned reads it no more."""
+        self._inbox.flush()
+        for rank in [r for r in self._inbox.unsent if self._board.read(r).state == RETURNED]:
+            self._inbox.drop(rank)
+
+    def _sleep(self, call: str, needs: tuple[int, ...], any_of: bool) -> None:
+        """Sleep until a record is here, and say so on the board.
+
+        Who has records to send is not stuck: it goes on when the others have read what they have.
+        """
+        if self._inbox.unsent:
+            self._slot.sending(call)
+            self._inbox.nap(_LOOK_S)
+        else:
+            self._slot.blocked(call, needs, any_of)
+            self._inbox.sleep()
         self._slot.running()
-        self._handle_all()
 
     def _until(
         self,
@@ -67,12 +81,12 @@ class Listener:
             if due is not None:
                 self._inbox.nap(due - self.now())
             elif not self._inbox.look():
-                self._slot.blocked(call, needs(), any_of)
-                self._inbox.sleep()
-                self._slot.running()
+                self._sleep(call, needs(), any_of)
             self._handle_all()
 
     def _handle_all(self) -> None:
+        if self._inbox.unsent:
+            self._send_rest()
         if self._inbox.ready():
             for record in self._inbox.take():
                 self._handlers[record.kind](record)

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
+from ...node.lines import Key
 from ...node.port import Ticket
+from ...node.reduction import TRAVELS
+from ...node.snapshot import Snapshot
 from .wire import Record
 
-DTYPES = (
-    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32,
-    torch.int16, torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128,
-)  # fmt: skip
-DTYPE_CODE = {dtype: code for code, dtype in enumerate(DTYPES)}
+DTYPE_CODE = {dtype: code for code, dtype in enumerate(TRAVELS)}
 
-Key = tuple[int, int]  # a group's key and a tag
 Place = tuple[int, Key, int]  # the other rank, the key, and the number among the messages of these
 
 
@@ -39,6 +36,13 @@ class Outgoing:
     loaded: int = 0
     ready: bool = False  # laid whole with the offer
     blocks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, count) in flight
+    room: object = None  # in which it was laid ready
+
+    def keep(self, data: Tensor | bytes, room: object = None) -> None:
+        """``data`` is what travels, whatever the worker does to its tensor; the ticket keeps it too."""
+        if isinstance(data, Tensor) and room is None:
+            self.data = data
+        self.ticket.snapshot = Snapshot(data, room)
 
 
 @dataclass(slots=True, eq=False)

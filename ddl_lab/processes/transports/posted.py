@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ...cluster.collectives import Work
 from ...errors import mismatch_error
-from ...node.port import Collective, Group, Ticket, reduce_in_rank_order
+from ...node.port import Collective, Group, Ticket
+from ...node.reduction import reduce_in_rank_order
 from .board import Board, Slot
 from .mailbox import Mailbox
 from .pacing import nap

@@ -7,10 +7,11 @@ there is no room for that, piece by piece as the receiver asks for it.
 from __future__ import annotations
 
 import ctypes
+from weakref import WeakValueDictionary
 
 from torch import Tensor
 
-from .areas import Outbox, Region
+from .areas import Outbox, Region, Room
 from .board import Board, Slot
 from .parcels import Incoming, Outgoing
 from .shm_collectives import ShmCollectives
@@ -30,31 +31,35 @@ class ShmEndpoint(ShmCollectives):
         self._ready_room = Outbox(region + Region.READY, Region.READY_SIZE)
         self._piece_room = Outbox(region + Region.PIECES, Region.PIECES_SIZE)
         self._wanted: list[Outgoing] = []  # large messages of which the receiver has asked for more
-        self._laid: dict[int, tuple[int, int]] = {}  # by address of a tensor for several: place, readers left
+        self._laid: WeakValueDictionary[int, Room] = WeakValueDictionary()  # by address, for several readers
 
     def _lay_ready(self, message: Outgoing) -> tuple[int, int, bytes]:
         size, address = message.size, message.data.data_ptr()
         if size <= INLINE:
             message.loaded, message.ready = size, True
-            return 0, size, ctypes.string_at(address, size)
-        offset = self._lay_whole(message, size, address)
-        if offset is None:
+            inline = ctypes.string_at(address, size)
+            if message.snapshot:
+                message.keep(inline)
+            return 0, size, inline
+        room = self._lay_whole(message, size, address)
+        if room is None:
             return 0, 0, b""
-        message.loaded, message.ready = size, True
-        message.blocks.append((offset, size))
-        return offset, size, b""
+        message.loaded, message.ready, message.room = size, True, room
+        if message.snapshot:
+            message.keep(self._bytes(room.offset, size), room)
+        return room.offset, size, b""
 
-    def _lay_whole(self, message: Outgoing, size: int, address: int) -> int | None:
+    def _lay_whole(self, message: Outgoing, size: int, address: int) -> Room | None:
         """Lay all of a message; once for all its readers, where it is a collective's."""
-        offset, readers = self._laid.get(address, (None, 0)) if message.posted else (None, 0)
-        if offset is None:
-            offset = self._ready_room.take(size) if size <= _PIECE or message.posted else None
-            if offset is None:
+        room = self._laid.get(address) if message.posted else None
+        if room is None:
+            room = self._ready_room.room(size) if size <= _PIECE or message.posted else None
+            if room is None:
                 return None
-            ctypes.memmove(self._address + offset, address, size)
+            ctypes.memmove(self._address + room.offset, address, size)
         if message.posted:
-            self._laid[address] = offset, readers + 1
-        return offset
+            self._laid[address] = room
+        return room
 
     def _on_room(self, record: Record) -> None:
         message = self._outgoing[record.number]
@@ -81,22 +86,10 @@ class ShmEndpoint(ShmCollectives):
             self._wanted.remove(message)
 
     def _settled(self, message: Outgoing) -> None:
-        room = self._ready_room if message.ready else self._piece_room
-        if not self._is_last_reader(message):
-            message.blocks.clear()
         for block in message.blocks:
-            room.give(*block)
+            self._piece_room.give(*block)
         if self._wanted:
             self._lay_pieces()
-
-    def _is_last_reader(self, message: Outgoing) -> bool:
-        address = message.data.data_ptr()
-        if not (message.posted and message.ready and address in self._laid):
-            return True
-        offset, readers = self._laid.pop(address)
-        if readers > 1:
-            self._laid[address] = offset, readers - 1
-        return readers == 1
 
     def close(self) -> None:
         """Say that the worker has ended, once the others have all that they need of it."""

@@ -15,7 +15,8 @@ import struct
 from torch import Tensor
 
 from ...cluster.collectives import even_chunks
-from ...node.port import Collective, Group, Ticket, reduce_in_rank_order
+from ...node.port import Collective, Group, Ticket
+from ...node.reduction import reduce_in_rank_order
 from .areas import SLOT, SMALL, Area, Arena, Region, blocks
 from .board import Board, Slot
 from .endpoint import Endpoint

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ...node.port import Collective, Group, Port, Ticket
+from ...node.snapshot import Snapshot
 from ..plan import Plan
 from .endpoint import Endpoint
 from .groups import move
@@ -39,7 +40,10 @@ class Staged:
         return self.endpoint.chooses
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
-        self.endpoint.send(group, _to_host(tensor), dst, tag, ticket, False)  # the copy is a snapshot
+        host = _to_host(tensor)
+        self.endpoint.send(group, host, dst, tag, ticket, False)
+        if snapshot:  # the copy is one
+            ticket.snapshot = Snapshot(host)
 
     def recv(self, group: Group, tensor: Tensor, tag: int, ticket: Ticket) -> None:
         host = torch.empty(tensor.shape, dtype=tensor.dtype)

@@ -14,14 +14,16 @@ import select
 import struct
 import termios
 import time
-from collections.abc import Callable
+from collections import deque
+from itertools import islice
 from typing import NamedTuple
 
 OFFER, TAKEN, PIECE, ROOM, ENTER, RELEASE, WANT, WORD = range(1, 9)
 
 INLINE = 64  # bytes of a message that fit into a record itself
 _RECORD = struct.Struct(f"<BBHIQIiQQddQ{INLINE}s")
-BYTES = _RECORD.size  # below PIPE_BUF, so writes from several ranks never mix
+BYTES = _RECORD.size
+_BATCH = select.PIPE_BUF // BYTES  # records in one write: up to PIPE_BUF, those of several ranks never mix
 _SPIN_S = 1.5e-3  # an idle virtual core takes 50 to 150 µs to wake: looking that long first is faster
 _MOST_VAIN = 5  # after this many looks in vain, one look in 32 sleeps
 
@@ -58,21 +60,46 @@ class Inbox:
         self._fd, self._peers = read_fd, write_fds
         for fd in (read_fd, *write_fds):
             os.set_blocking(fd, False)
+        self.unsent: dict[int, deque[bytes]] = {}  # by rank: what its inbox had no room for
         self._poll = select.poll()
         self._poll.register(read_fd, select.POLLIN)
         self.spins = spin
         self._vain = 0  # looks in a row that found nothing
         self._skip = 0  # sleeps to come without a look
 
-    def post(self, rank: int, record: Record, while_full: Callable[[], None]) -> None:
-        """Write to ``rank``'s inbox; ``while_full`` is called as long as the pipe has no room."""
+    def post(self, rank: int, record: Record) -> None:
+        """Write to ``rank``'s inbox; where that has no room, keep the record for ``flush``. Never blocks."""
         data = record.pack()
-        while True:
-            try:
-                os.write(self._peers[rank], data)
+        if rank not in self.unsent:
+            if self._wrote(rank, data):
                 return
-            except BlockingIOError:
-                while_full()
+            self.unsent[rank] = deque()
+        self.unsent[rank].append(data)
+        if len(self.unsent[rank]) % _BATCH == 0:  # it may have been read meanwhile
+            self.flush()
+
+    def _wrote(self, rank: int, data: bytes) -> bool:
+        try:
+            os.write(self._peers[rank], data)
+        except BlockingIOError:
+            return False
+        return True
+
+    def flush(self) -> None:
+        """Write what was kept, as far as there is room."""
+        for rank, kept in list(self.unsent.items()):
+            while kept:
+                batch = b"".join(islice(kept, _BATCH))
+                if not self._wrote(rank, batch):
+                    break
+                for _ in range(len(batch) // BYTES):
+                    kept.popleft()
+            if not kept:
+                del self.unsent[rank]
+
+    def drop(self, rank: int) -> None:
+        """Let go of what was kept for ``rank``: it reads no more."""
+        self.unsent.pop(rank, None)
 
     def ready(self) -> bool:
         """Whether a record is here."""
@@ -80,7 +107,7 @@ class Inbox:
 
     def take(self) -> list[Record]:
         """The records that are here; there must be one."""
-        data = os.read(self._fd, 32 * BYTES)
+        data = os.read(self._fd, _BATCH * BYTES)
         return [Record(*record) for record in _RECORD.iter_unpack(data)]
 
     def look(self) -> bool:
@@ -106,8 +133,9 @@ class Inbox:
         self._poll.poll()
 
     def nap(self, seconds: float) -> None:
-        """Block until a record is here, or for a little less than ``seconds``."""
-        select.select([self._fd], [], [], max(0.0, seconds - 150e-6))  # poll counts whole milliseconds
+        """Block until a record is here or can be sent, or for a little less than ``seconds``."""
+        full = [self._peers[rank] for rank in self.unsent]  # until one of those has room
+        select.select([self._fd], full, [], max(0.0, seconds - 150e-6))  # poll counts whole milliseconds
 
     def leave(self) -> None:
         """For a fork of this rank's process, which is no rank: its calls fail and reach nobody."""

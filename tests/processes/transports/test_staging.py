@@ -75,7 +75,8 @@ def test_messages_land_when_they_are_waited_for(staged_nodes):
         out = torch.full_like(box, node.rank + 1.0)
         outgoing = node.isend(out, peer)
         out.zero_()
-        outgoing.wait()
+        with pytest.raises(lab.LabError, match="written before"):
+            outgoing.wait()
         incoming.wait()
         return box.min().item(), box.max().item()
 

@@ -1,0 +1,113 @@
+"""Handles of messages under way, and what a node must still see delivered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from ..errors import LabError
+from .arguments import flattened, mark_changed
+from .context import refuse_bad_modes
+from .port import Ticket
+from .snapshot import owns_storage, version
+
+if TYPE_CHECKING:
+    from .messages import Messages
+
+_FEW = 32  # handles that may lie about although their messages are delivered
+
+
+class Handle:
+    """A message under way, from ``isend`` or ``irecv``. Until ``wait`` its tensor is in use.
+
+    ``wait``, and ``done`` where it is, raise ``LabError`` if the tensor was written meanwhile.
+    """
+
+    def __init__(self, node: Messages, ticket: Ticket, tensor: Tensor, kind: str) -> None:
+        self._node, self._ticket, self._kind = node, ticket, kind
+        self._tensor: Tensor = tensor.detach()  # shares its count of writes
+        self._version = version(self._tensor)
+        self._written = self._seen = False
+
+    def done(self) -> bool:
+        """Whether the message has been delivered; never blocks."""
+        refuse_bad_modes(f"{self._kind}.done")
+        if not self._written and self._node._port.poll(self._ticket):
+            self._finish()
+        if self._written:
+            self._judge()
+        return self._written
+
+    def wait(self) -> int:
+        """Block until delivered; returns the peer's rank (for ``irecv`` the sender's)."""
+        if not self._written:
+            refuse_bad_modes(f"{self._kind}.wait")
+            self._wait()
+        self._judge()
+        return self._node._group.rank_of(self._ticket.peer)
+
+    def _wait(self) -> None:
+        called = self._node.now()
+        self._node._port.wait(self._ticket)
+        self._node._wait_span(called, self._ticket.ended, self._ticket.peer, self._kind)
+        self._finish()
+
+    def _delivered(self) -> bool:
+        """Whether nobody need see to this message any more; looks at no inbox."""
+        if self._ticket.done and not self._written:
+            self._finish()
+        return self._written
+
+    def _finish(self) -> None:
+        self._written = True
+        ticket = self._ticket
+        if self._kind == "recv":
+            self._raced = self._version != version(self._tensor) and owns_storage(self._tensor)
+            mark_changed(self._tensor)
+        self._node._moved(self._kind, ticket.posted, ticket.ended, ticket.peer, self._tensor)
+
+    def _judge(self) -> None:
+        """Refuse a tensor that was written while it was in use; once, to who waits for it."""
+        if self._seen:
+            return
+        self._seen, snapshot = True, self._ticket.snapshot
+        self._ticket.snapshot = None
+        if self._kind == "recv":
+            raced, risk = self._raced, "what arrives and what was written would mix"
+        else:  # the counter is that of all views of one memory: the bytes decide
+            moved = self._version == -1 or self._version != version(self._tensor)
+            raced = moved and snapshot is not None and not snapshot.equals(flattened(self._tensor))
+            risk = "the receiver might get torn data, old and new"
+        if raced:
+            raise LabError(
+                f"{self._ticket.call} on rank {self._node.rank}: the tensor was written before the handle's "
+                f"wait(). On a real network {risk}: wait first, or give the call a tensor of its own."
+            )
+
+
+class Family:
+    """What a node and the nodes of its groups have in common."""
+
+    def __init__(self, world_size: int) -> None:
+        self.world_size = world_size  # of the run
+        self.computing = False  # inside a compute span
+        self.meeting = 0  # groups that have had a collective
+        self.unfinished: list[Handle] = []  # isends that may not be delivered yet
+        self.pending: dict[Any, None] = {}  # collectives that are under way, in the order of their calls
+        self.deferred: list[Any] = []  # those of a compute span, dated at its end
+        self.groups: dict[tuple[int, ...], Any] = {}
+        self._room = _FEW
+
+    def posted(self, handle: Handle) -> None:
+        """Keep ``handle``; let the delivered ones go whenever there are twice as many as were left."""
+        self.unfinished.append(handle)
+        if len(self.unfinished) > self._room:
+            self.unfinished = [other for other in self.unfinished if not other._delivered()]
+            self._room = max(_FEW, 2 * len(self.unfinished))
+
+    def start_deferred(self) -> None:
+        """Hand the engine the collectives that were called inside the compute span that ends now."""
+        for pending in self.deferred:
+            pending.start()
+        self.deferred.clear()
