@@ -23,6 +23,7 @@ ENDS = "opening and summary"
 EASY, HARD = "exercises ●○○", "exercises ●●○ and ●●●"
 
 _HEADING = re.compile(r"^(##|###) +(?:(\d+) · )?(Further: )?(.+?) *$", re.MULTILINE)
+_ROW = re.compile(r"^\| (.+?) \| (core|further) \| (\d+) \|$", re.MULTILINE)
 _TASK = re.compile(r"\(difficulty (●+)○*, (\d+) minutes\)")
 
 
@@ -58,7 +59,7 @@ def minutes_of(cell: Any) -> float:
         stops = cell.source.count("$$") // 2 + len(
             re.findall("Your prediction|Turn (?:a )?knob", cell.source)
         )
-        return len(cell.source.split()) / 120 + stops
+        return len(_ROW.sub("", cell.source).split()) / 120 + stops  # the table itself is looked up, not read
     lines = [line for line in cell.source.splitlines() if line.strip()]
     figures = sum("image/png" in output.get("data", {}) for output in cell.outputs)
     shown = sum(len(output.get("text", "").splitlines()) for output in cell.outputs)
@@ -129,7 +130,7 @@ def told(notebook: Any) -> dict[str, tuple[str, int]]:
 
 def _rows(notebook: Any) -> Iterator[tuple[str, str, str]]:
     opening = "\n".join(cell.source for cell in notebook.cells[:4] if cell.cell_type == "markdown")
-    yield from re.findall(r"^\| (.+?) \| (core|further) \| (\d+) \|$", opening, re.MULTILINE)
+    yield from _ROW.findall(opening)
 
 
 def main() -> int:

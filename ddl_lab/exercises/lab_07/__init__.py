@@ -1,4 +1,4 @@
-"""Lab 07, asynchronous and stale: from counting versions to a server of the first k."""
+"""Lab 07, asynchronous and stale: from counting versions to what a bound allows."""
 
 from .versions import versions
 from .gate import gate
@@ -6,5 +6,6 @@ from .limit import limit
 from .aware import aware
 from .winner import winner
 from .first import first
+from .stalest import stalest
 
-__all__ = ["versions", "gate", "limit", "aware", "winner", "first"]
+__all__ = ["versions", "gate", "limit", "aware", "winner", "first", "stalest"]
