@@ -38,17 +38,18 @@ DELETED = """
     import os, sys
     import ddl_lab as lab
     run = lab.run  # which loads torch
-    os.chdir(sys.argv[1])
-    os.rmdir(sys.argv[1])
+    folder, deed, transport = sys.argv[1:]  # of this process: a rank has none
+    os.chdir(folder)
+    os.rmdir(folder)
 
     def worker(node):
-        if node.rank and sys.argv[2] == "raise":
+        if node.rank and deed == "raise":
             raise ValueError("no")
         return node.rank
 
     for _ in range(2):
         try:
-            print(lab.run(worker, 2, transport=sys.argv[3]).results)
+            print(lab.run(worker, 2, transport=transport).results)
         except lab.WorkerError as error:
             print(str(error).partition(chr(10))[0])
 """
