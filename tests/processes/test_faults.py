@@ -332,7 +332,7 @@ def raises(node):
         (lambda node: threading.Lock(), "raised CaptureError: rank 1 returned .*lock"),
         (lambda node: (k for k in range(3)), "raised CaptureError: rank 1 returned .*generator"),
         (lambda node: Unreadable(), "returned something that can't be rebuilt .*ValueError: not here"),
-        (lambda node: input(), "raised EOFError"),
+        (lambda node: input(), "raised RuntimeError: a rank has no keyboard"),
     ],
 )
 def test_a_deed_of_one_worker_is_named_with_its_rank(transport, deed, told):
