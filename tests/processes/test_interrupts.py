@@ -135,7 +135,9 @@ def test_any_number_of_interrupts_end_a_run_as_one_does(deed, transport):
     for _ in range(200 if FUZZ else 5):
         numbers = {chance.randrange(count) for _ in range(chance.randint(2, 30))}
         error, runs = interrupted_at(numbers, deed, transport)
-        assert error is not None and (runs or not goes_on()), numbers
+        assert error is not None, numbers
+        if not runs:  # a later one lets the caller go before the processes are gone: they end all the same
+            wait_until(lambda: not goes_on(), f"a run goes on that nobody has: {numbers}")
         for run in runs:
             run.stop()
         assert not goes_on()
