@@ -16,6 +16,7 @@ from ..errors import LabError
 from .arguments import check_op, chunked, flattened, rank_in_group, readable, writable, write_back
 from .messages import Messages
 from .port import MOST_GROUPS, Collective
+from .snapshot import version
 
 
 class _Call(NamedTuple):
@@ -63,7 +64,7 @@ class Pending:
 
     def __init__(self, node: Collectives, asked: _Asked, given: Sequence[Tensor]) -> None:
         self._node, self._asked = node, asked
-        self._given = [(tensor, tensor._version) for tensor in given]  # as the worker gave them
+        self._given = [(tensor, version(tensor)) for tensor in given]  # as the worker gave them
         self._posted: Any = None  # the engine's own, once it has it
 
     def done(self) -> bool:
@@ -99,9 +100,9 @@ class Pending:
     def _refuse_torn(self) -> None:
         """The version counter tells of every write, also to a view beside; the bytes tell whether here."""
         at = 0
-        for tensor, version in self._given:
+        for tensor, writes in self._given:
             size = tensor.numel()
-            if tensor._version != version and _differ(tensor, self._asked.work.given[at : at + size]):
+            if version(tensor) != writes and _differ(tensor, self._asked.work.given[at : at + size]):
                 raise LabError(
                     f"rank {self._node.rank} wrote to a tensor while {self.told()} was under way: the others "
                     "may have got the old numbers or the new ones. Wait first, then write."
