@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -110,6 +110,9 @@ class Pending:
             at += size
 
 
+Later: TypeAlias = Pending | Any  # the handle; where the call blocks None, which nobody need check for
+
+
 def _differ(tensor: Tensor, given: Tensor) -> bool:
     return not torch.equal(flattened(tensor).view(torch.uint8), given.view(torch.uint8))
 
@@ -123,7 +126,7 @@ class Collectives(Messages):
     buckets that shall overlap take a span each.
     """
 
-    def broadcast(self, tensor: Tensor, src: int, async_op: bool = False) -> Pending | None:
+    def broadcast(self, tensor: Tensor, src: int, async_op: bool = False) -> Later:
         """Every rank's ``tensor`` becomes rank ``src``'s, in place."""
         self._enter("broadcast", async_op)
         src = rank_in_group(self, f"broadcast(src={src!r})", src)
@@ -131,7 +134,7 @@ class Collectives(Messages):
         call = _Call("broadcast", src=src, root=f"src={src}", told=tensor.shape)
         return self._collective(call, flat, flat, [tensor], lambda: write_back(tensor, flat), async_op)
 
-    def all_reduce(self, tensor: Tensor, op: str = "sum", async_op: bool = False) -> Pending | None:
+    def all_reduce(self, tensor: Tensor, op: str = "sum", async_op: bool = False) -> Later:
         """Every rank's ``tensor`` becomes the reduction over all ranks, in place, added in rank order."""
         self._enter("all_reduce", async_op)
         flat = writable(self, "all_reduce", tensor)
@@ -141,7 +144,7 @@ class Collectives(Messages):
 
     def reduce_scatter(
         self, output: Tensor, input: Tensor | Sequence[Tensor], op: str = "sum", async_op: bool = False
-    ) -> Pending | None:
+    ) -> Later:
         """``output`` becomes this rank's chunk of the reduction of all ranks' ``input``.
 
         ``input``: world_size times as many elements as ``output``, or a list of one tensor a rank.
@@ -154,9 +157,7 @@ class Collectives(Messages):
         call = _Call("reduce_scatter", op, told=_told(input, chunks), chunks=chunks)
         return self._collective(call, own, full, parts, lambda: write_back(output, own), async_op)
 
-    def all_gather(
-        self, output: Tensor | Sequence[Tensor], input: Tensor, async_op: bool = False
-    ) -> Pending | None:
+    def all_gather(self, output: Tensor | Sequence[Tensor], input: Tensor, async_op: bool = False) -> Later:
         """``output`` becomes the ``input`` of all ranks one after another.
 
         ``output``: world_size times as many elements as ``input``, or a list of one tensor a rank.
@@ -178,7 +179,7 @@ class Collectives(Messages):
         call = _Call("all_gather", told=_told(output, chunks), chunks=chunks)
         return self._collective(call, own, full, [input], written, async_op)
 
-    def barrier(self, async_op: bool = False) -> Pending | None:
+    def barrier(self, async_op: bool = False) -> Later:
         """Wait until every rank is here."""
         self._enter("barrier", async_op)
         nothing = torch.empty(0)
@@ -192,7 +193,7 @@ class Collectives(Messages):
         given: Sequence[Tensor],
         written: Callable[[], None],
         asynchronous: bool,
-    ) -> Pending | None:
+    ) -> Later:
         asked = self._asked(call, own, full, written, asynchronous)
         self._group.calls += 1
         if not asynchronous:
