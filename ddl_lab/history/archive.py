@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -42,7 +43,7 @@ def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results:
     nodes = []
     for rank, packet in enumerate(packets):
         arrays[f"spans_{rank}"] = np.frombuffer(packet.spans, np.uint8)
-        arrays[f"sent_{rank}"] = np.frombuffer(packet.sent_at, "<i8")
+        arrays[f"sent_{rank}"] = np.frombuffer(packet.sent_at, np.uint8)
         for k, rows in enumerate(packet.metrics.values()):
             arrays[f"metrics_{rank}_{k}"] = np.frombuffer(rows, np.uint8)
         counts = [packet.bytes_sent, packet.messages_sent]
@@ -94,7 +95,9 @@ def read(path: Path) -> Loaded:
     try:
         with open(path, "rb") as file:
             return load(file)
-    except _DAMAGED as error:
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # that one is a seek to before the file's beginning
         raise ValueError(
             f"{path} is not a history saved by this package ({error}): save one with history.save()."
         ) from error
@@ -121,4 +124,5 @@ def _packet(arrays: Any, rank: int, node: dict[str, Any]) -> Packet:
     sent, messages = node["counts"]
     samples = node.get("samples", float("nan"))  # files of the first version do not know
     sent_at = arrays[f"sent_{rank}"].tobytes() if f"sent_{rank}" in arrays else b""  # nor do they this
+    np.frombuffer(sent_at, "<i8")
     return Packet(spans, metrics, tuple(node["labels"]), sent, messages, node["last"], samples, sent_at)

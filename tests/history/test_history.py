@@ -123,6 +123,19 @@ def test_a_file_with_any_byte_changed_loads_or_is_refused_in_words(tmp_path):
             History.load(path)
 
 
+def test_a_file_whose_index_points_to_before_its_beginning_is_refused_in_words(tmp_path):
+    path = made([1]).save(tmp_path / "run.npz")
+    # the zip file's last record tells at its byte 16 where the index begins
+    end = path.read_bytes().rindex(b"PK\x05\x06")
+    with open(path, "r+b") as file:
+        file.seek(end + 16)
+        begins = int.from_bytes(file.read(4), "little")
+        file.seek(end + 16)
+        file.write((begins + 100_000).to_bytes(4, "little"))
+    with pytest.raises(ValueError, match="not a history saved by this package"):
+        History.load(path)
+
+
 def test_a_file_that_cannot_be_read_back_is_not_put_in_place(tmp_path, monkeypatch):
     def broken(node, arrays):
         raise ValueError("broken")

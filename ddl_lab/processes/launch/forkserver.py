@@ -199,6 +199,8 @@ def preload() -> None:
     import torch
 
     torch.set_num_threads(1)  # no parallel region, hence no threads, before the forks
+    import torch.fx.experimental.symbolic_shapes  # backward from an output that is no loss takes it
+
     from ...training import loss, model  # noqa: F401
     from ...training.data import load_digits
     from . import child, resources  # noqa: F401

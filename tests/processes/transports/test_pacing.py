@@ -11,7 +11,7 @@ from waiting import AGES_S, patience, wait_until
 
 import ddl_lab as lab
 from ddl_lab.node.port import Collective, Group
-from ddl_lab.processes.transports import endpoint
+from ddl_lab.processes.transports import endpoint, posted
 from ddl_lab.processes.transports.endpoint import Endpoint
 from ddl_lab.processes.transports.pacing import Pacer
 
@@ -136,6 +136,9 @@ class Clocked(Endpoint):
     def now(self):
         return self.time_s
 
+    def oversleep(self, seconds):
+        self.time_s += seconds + 1e-3
+
     def _move(self, group, work):
         self._last_came, due = self.time_s, self._due_now()
         self.time_s += 0.005
@@ -146,9 +149,8 @@ class Clocked(Endpoint):
 def test_a_step_is_its_computing_and_the_longer_of_exchange_and_price(latency_s, step_s, monkeypatch):
     """A ring of two pays two latencies. Every sleep is 1 ms too long, and that does not add up."""
     here = Clocked(lab.Cluster(latency_s=latency_s, bandwidth_bytes_per_s=1e15))
-    monkeypatch.setattr(
-        endpoint, "nap", lambda seconds: setattr(here, "time_s", here.time_s + seconds + 1e-3)
-    )
+    for room in (endpoint, posted):
+        monkeypatch.setattr(room, "nap", here.oversleep)
     one = torch.ones(1)
     for _ in range(20):
         here.computed(here.now(), "seconds", 0.02)
