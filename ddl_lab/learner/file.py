@@ -19,6 +19,8 @@ from typing import Any, TypeAlias
 
 Notes: TypeAlias = dict[str, dict[str, dict[str, Any]]]  # section -> key -> what is known of it
 SECTIONS = ("exercises", "predictions")
+# keys of what has moved to another lab: notes under the old one count for the new, and become so
+MOVED = {"09.place": "10.place", "09.half": "10.half", "09.tensor": "10.tensor"}
 
 
 def home() -> Path:
@@ -67,9 +69,13 @@ class LearnerFile:
         """All notes, those of other kernels included."""
         return _merged(self._saved(), self._unsaved)
 
+    def known(self, section: str, key: str) -> dict[str, Any]:
+        """What is known of ``key``, also where another lab had it once."""
+        return self.read().get(section, {}).get(MOVED.get(key, key), {})
+
     def note(self, section: str, key: str, **values: Any) -> None:
         """Add ``values`` to what is known of ``key``; ``section`` is one of ``SECTIONS``."""
-        self._unsaved = _merged(self._unsaved, {section: {key: values}})
+        self._unsaved = _merged(self._unsaved, {section: {MOVED.get(key, key): values}})
         if self.folder is None:
             return
         try:
@@ -134,7 +140,13 @@ def _load(folder: Path) -> Notes:
         raise ValueError("learner.json is nested too deep") from None
     if not _is_nested(notes, 2):
         raise ValueError("learner.json holds no notes")
-    return _merged(_empty(), notes)
+    return _merged(_empty(), {section: _moved(entries) for section, entries in notes.items()})
+
+
+def _moved(entries: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What is known under old keys, under the new ones; of what both tell, the new one's."""
+    renamed = {new: entries[old] | entries.get(new, {}) for old, new in MOVED.items() if old in entries}
+    return {key: known for key, known in entries.items() if key not in MOVED} | renamed
 
 
 def _is_nested(value: Any, levels: int) -> bool:

@@ -49,7 +49,7 @@ class Prediction:
         self._waiting: list[Callable[[], Any]] = []
         self._boxes: list[Box] = []
         if self._attended:
-            known = self._file.read()["predictions"].get(key, {})
+            known = self._file.known("predictions", key)
             kept = known.get("value")
             self.value = float(kept) if isinstance(kept, int | float) else None
             self._late, self._revealed = bool(known.get("late")), "measured" in known

@@ -13,7 +13,7 @@ from .histories.timelines import draw_timeline, timeline
 from .labs.lab_00 import pictures
 from .labs.lab_02 import Plane, descent, step_errors
 from .labs.lab_08 import schedules
-from .labs.lab_09 import stacked
+from .labs.lab_10 import stacked
 from .lines import lines
 from .parts import who_has
 

@@ -204,6 +204,11 @@ def test_infinity_is_kept_and_there_again(page, desk):
     assert page.rows[-1].children[0].value == "inf" and page.texts[-1].endswith("exact")
 
 
+def test_a_number_that_was_written_in_lab_09_is_there_in_lab_10(page, desk):
+    lab.ask("09.half", QUESTION).write("0.3")
+    assert lab.ask("10.half", QUESTION).value == 0.3
+
+
 @pytest.mark.parametrize("box", [0, 1])
 def test_a_number_in_either_box_reveals_in_place(page, desk, box):
     guess = lab.ask("03.wait", QUESTION)

@@ -50,7 +50,7 @@ def _name_place(theirs: list[tuple[int, ...]], right: list[tuple[int, ...]], sha
 
 
 place = Exercise(
-    key="09.place",
+    key="10.place",
     title="Where a rank stands",
     difficulty=2,
     minutes=8,
