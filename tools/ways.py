@@ -9,6 +9,7 @@ of difficulty ●●○ or ●●●. All else is the core way: it runs and read
 from __future__ import annotations
 
 import re
+import symtable
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -99,6 +100,37 @@ def core(notebook: Any) -> Any:
     short = notebook.copy()
     short.cells = [cell for cell in notebook.cells if cell.id in kept]
     return short
+
+
+def borrowed(notebook: Any) -> list[str]:
+    """Where a cell on the core way uses a name as a further cell left it: a sentence each."""
+    on_the_way = {cell.id for cell in core(notebook).cells}
+    left_by: dict[str, str] = {}  # a name: the further cell that bound it last
+    found = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        bound, used = _names(cell.source)
+        if cell.id in on_the_way:
+            found += [f"{cell.id} uses {n}, of {left_by[n]}" for n in sorted(used - bound) if n in left_by]
+            left_by = {name: maker for name, maker in left_by.items() if name not in bound}
+        else:
+            left_by |= dict.fromkeys(bound, cell.id)
+    return found
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """The global names that a cell binds, and those that it or its functions read."""
+    plain = "\n".join("" if line.startswith(("%", "!")) else line for line in source.splitlines())
+    module = symtable.symtable(plain, "a cell", "exec")
+    bound = {s.get_name() for s in module.get_symbols() if s.is_assigned() or s.is_imported()}
+    used = {s.get_name() for s in module.get_symbols() if s.is_referenced()}
+    inner = list(module.get_children())
+    while inner:
+        scope = inner.pop()
+        used |= {s.get_name() for s in scope.get_symbols() if s.is_global() and s.is_referenced()}
+        inner += scope.get_children()
+    return bound, used
 
 
 def sentence(minutes: dict[str, tuple[str, int]]) -> str:

@@ -22,7 +22,7 @@ for name in {names}:
     assert done["success"], done["log"] + done.get("error", "")
 """
 LAB = "01"
-QUICK = ("04",)  # all labs take too long for every `make test`: `make grade`
+QUICK = ("01",)  # all labs take too long for every `make test`: `make grade`
 GRADED = WITH_EXERCISES if os.environ.get("DDL_LAB_GRADE") == "all" else QUICK
 RIGHT = {"entropy": source_of(lab_01.entropy.reference)}
 WRONG = {"pairs": "def all_pairs_mean(p, y):\n    return (p - y).pow(2).mean()\n"}

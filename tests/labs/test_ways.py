@@ -1,5 +1,6 @@
 """The core way through a lab: it says its minutes, an hour at most, and runs without what is further."""
 
+import os
 import re
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def test_the_core_way_is_an_hour_at_most_with_its_exercises(marked):
         assert sum(taken for way, taken in minutes.values() if way == "core") <= ways.MOST_MINUTES
 
 
+def test_the_core_way_uses_no_name_of_what_is_further(marked):
+    assert ways.borrowed(marked) == []
+
+
+@pytest.mark.skipif(os.environ.get("DDL_LAB_GATE") != "all", reason="all labs once more: make gate")
 def test_the_core_way_runs_without_what_is_further(marked):
     """Errors that a cell shows on purpose are not meant: nbclient lets those pass that are tagged so."""
     core = ways.core(marked)
@@ -105,6 +111,20 @@ def test_a_further_part_ends_at_the_next_heading_of_its_level_and_an_hard_exerci
     }
     code = [cell.source for cell in ways.core(lab(*SMALL)).cells if cell.cell_type == "code"]
     assert code == ["a = 1", "c = a", "f = 1"]
+
+
+def test_a_name_that_a_further_cell_has_made_or_changed_is_borrowed():
+    further = "## 2 · Further: all of this"
+    made = lab(
+        "# 99 · A lab", further, "a = 1", "## 3 · On", "def f():\n    return a", "def g(a):\n    return a"
+    )
+    assert ways.borrowed(made) == ["c4 uses a, of c2"]
+    changed = lab(
+        "# 99 · A lab", "## 1 · On", "a = 0", further, "a = 1", "## 3 · On", "b = [a for _ in b]", "a = b"
+    )
+    assert ways.borrowed(changed) == ["c6 uses a, of c4"]
+    again = lab("# 99 · A lab", further, "a = 1", "## 3 · On", "a = 2", "b = a", "c = [a for a in b]")
+    assert ways.borrowed(again) == []
 
 
 def test_minutes_count_words_lines_figures_equations_predictions_and_knobs():
