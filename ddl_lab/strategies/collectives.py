@@ -90,7 +90,7 @@ def ring_all_reduce(node: Node, tensor: Tensor) -> None:
 
     Each rank sends 2(n-1)/n S bytes in 2(n-1) messages, where n divides the number of elements;
     otherwise chunk sizes differ by one element, and rank r sends 2S less its chunks r and r+1. Takes
-    2(n-1)(a + bS/n) seconds. Patarasuk and Yuan 2009: no all-reduce sends fewer bytes.
+    2(n-1)(a + bS/n) seconds. Patarasuk and Yuan 2009: in every all-reduce some rank sends as many bytes.
     """
     chunks = tensor.view(-1).tensor_split(node.world_size)  # the first ones may be one element longer
     _ring_reduce_scatter(node, chunks)  # 1.

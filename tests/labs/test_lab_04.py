@@ -1,6 +1,8 @@
 """Lab 04: what it builds by hand is what the package has, and its formulas are the cost model's."""
 
 import inspect
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -79,10 +81,68 @@ def test_the_labs_fit_finds_the_line_that_times_were_made_with():
     assert names["fit"](slower) == pytest.approx((3e-5, 2e-10), rel=0.1)
 
 
+OVERLAP = defined("04", "s04-setup", "s04-backward")
+
+
 def test_a_backward_pass_in_buckets_gives_the_sum_whatever_their_size():
-    backward = defined("04", "s04-setup", "s04-backward")["backward"]
-    for layers_a_bucket in (1, 5, 24):
-        runs = [lab.simulate(backward, 2, args=(layers_a_bucket,))]
-        runs.append(lab.run(backward, 2, args=(layers_a_bucket,), progress=False, timeout_s=60))
+    backward = OVERLAP["backward"]
+    for layers_a_bucket, overlap in ((1, True), (5, True), (5, False), (24, True)):
+        args = (layers_a_bucket, overlap)
+        runs = [lab.simulate(backward, 2, args=args)]
+        runs.append(lab.run(backward, 2, args=args, progress=False, timeout_s=60))
         for result in (result for run in runs for result in run.results):
             assert torch.equal(result.view(24, -1)[:, 0], 2 * torch.arange(23.0, -1, -1) + 1)
+
+
+def test_the_best_bucket_is_next_to_where_messages_and_arithmetic_take_equally_long():
+    took = {k: OVERLAP["step"](k).elapsed_s for k in (1, 2, 3, 4, 6, 8, 12, 24)}
+    assert OVERLAP["step"](2, overlap=False).elapsed_s == pytest.approx(84.9e-3)
+    assert took[2] == pytest.approx(62.9e-3) and min(took, key=took.get) == 8
+    alpha, beta, c, s, n = 3e-4, 1 / 2e8, 1e-3, 50_000, 8
+    equal = 2 * (n - 1) * alpha / (c - 2 * (n - 1) / n * beta * s)
+    assert equal == pytest.approx(7.5, abs=0.05)
+    assert took[8] == pytest.approx(24 * c + 2 * (n - 1) * (alpha + beta * 8 * s / n))  # only the last shows
+
+
+@pytest.mark.parametrize("engine", [lab.simulate, partial(lab.run, progress=False, timeout_s=60)])
+def test_a_tensor_that_is_written_while_it_is_sent_is_refused(engine):
+    source = cells("04")["s04-hasty"].partition("lab.run(")[0]
+    names = dict(SETUP)
+    exec(source, names)
+    with pytest.raises(lab.LabError, match="written before the handle's wait"):
+        engine(names["hasty"], 2)
+
+
+def test_a_star_pays_one_latency_and_all_bytes_on_one_link():
+    star = defined("04", "s04-setup", "s04-star")["star_broadcast"]
+    cluster = lab.Cluster(latency_s=0.5, bandwidth_bytes_per_s=8.0)
+    for nodes in (2, 5, 8):
+        run = lab.simulate(once, nodes, cluster=cluster, args=(star, 2))
+        assert run.elapsed_s == 0.5 + (nodes - 1) * 8 / 8.0
+        assert all(torch.equal(result, run.results[0]) for result in run.results)
+
+
+def test_two_levels_by_groups_are_those_of_the_package_message_by_message():
+    names = defined("04", "s04-setup", "s04-levels")
+
+    def by_groups(node, tensor):
+        names["two_levels"](node, tensor, 4)
+
+    def by_messages(node, tensor):
+        package.two_level_all_reduce(node, tensor, 4)
+
+    cluster = replace(names["hosts"], host_size=4)
+    ours, theirs = (
+        lab.simulate(once, 12, cluster=cluster, args=(collective, 2_400))
+        for collective in (by_groups, by_messages)
+    )
+    assert all(torch.allclose(a, b) for a, b in zip(ours.results, theirs.results, strict=True))
+    assert (ours.bytes_sent, ours.messages_sent) == (theirs.bytes_sent, theirs.messages_sent)
+    assert ours.elapsed_s == pytest.approx(theirs.elapsed_s)
+
+
+def test_a_tree_never_wins_by_the_cost_model():
+    for nodes in (2, 3, 5, 8, 37, 64, 1000):
+        for size in (4, 4_000, 4_000_000):
+            choices = lab.Cluster().cost("all_reduce", size, nodes).choices
+            assert choices["tree"] >= min(s for name, s in choices.items() if name != "tree") * (1 - 1e-9)
