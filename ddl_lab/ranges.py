@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
+from .counted import counted
+
 
 def check_number(name: str, value: Any, unit: str = "", least: float | None = None) -> None:
     """Raise ``ValueError`` for what is no finite number above 0, or from ``least`` up where that is given."""
@@ -33,7 +35,9 @@ def check_ranks(name: str, value: Mapping[int, Any], nodes: int) -> None:
     """Raise ``ValueError`` where ``value`` names a rank that ``nodes`` nodes have not."""
     outside = [rank for rank in value if not 0 <= rank < nodes]
     if outside:
-        raise ValueError(f"{name} names rank {outside[0]}: ranks of {nodes} nodes are 0 to {nodes - 1}.")
+        raise ValueError(
+            f"{name} names rank {outside[0]}: ranks of {counted(nodes, 'node')} are 0 to {nodes - 1}."
+        )
 
 
 def check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:

@@ -21,7 +21,7 @@ FLOORS = {
     4: ["plots", "strategies"],  # what is drawn, and what is taught
     3: ["processes", "virtual", "forecast", "ticker", "interpreter"],  # the two engines
     2: ["node", "training"],  # what a worker is given, and its task
-    1: ["travel", "cluster", "history", "errors", "ranges", "tables", "moved"],  # the ground
+    1: ["travel", "cluster", "history", "errors", "ranges", "counted", "tables", "moved"],  # the ground
 }
 STAIRS = {  # the floors inside a room
     "processes": {4: ["run", "torchrun"], 3: ["watch"], 2: ["launch"], 1: ["transports", "plan"]},

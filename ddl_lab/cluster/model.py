@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ..counted import counted
 from ..ranges import check_by_rank, check_choice, check_count, check_number, check_ranks
 from ..tables import html_table, in_words
 from . import collectives, jitter
@@ -109,8 +110,8 @@ class Cluster:
         """Raise ``ValueError`` unless this cluster describes ``nodes`` nodes."""
         if isinstance(self.speeds, Sequence) and len(self.speeds) != nodes:
             raise ValueError(
-                f"speeds has {len(self.speeds)} entries for {nodes} nodes: give one a node, a single "
-                "number, or geometric(alpha)."
+                f"speeds has {counted(len(self.speeds), 'entry', 'entries')} for {counted(nodes, 'node')}: "
+                "give one a node, a single number, or geometric(alpha)."
             )
         if isinstance(self.speeds, Geometric):
             self.speeds.check_nodes(nodes)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..counted import counted
 from ..history.history import History
 from ..node.node import Node
 from .helpers import Answer, Wrong, close, same_shape
@@ -30,9 +31,11 @@ def check_marks(rank: int, got: Tensor, nodes: int) -> None:
     same_shape(got, (nodes,), f"rank {rank}'s tensor")
     marks = got.tolist()
     if lost := named_ranks(marks, 0):
-        raise Wrong(f"on {nodes} nodes, the tensor of {lost} isn't in what rank {rank} ends up with")
+        raise Wrong(
+            f"on {counted(nodes, 'node')}, the tensor of {lost} isn't in what rank {rank} ends up with"
+        )
     if twice := named_ranks(marks, 2):
-        raise Wrong(f"on {nodes} nodes, the tensor of {twice} is in rank {rank}'s sum twice")
+        raise Wrong(f"on {counted(nodes, 'node')}, the tensor of {twice} is in rank {rank}'s sum twice")
     close(got, torch.ones(nodes), f"rank {rank}'s sum of {nodes} tensors, one from each rank,")
 
 
@@ -49,4 +52,6 @@ def check_count(history: History, what: str, rank: int, asked: int, why: dict[in
     if sent != asked:
         more = f": {why[sent]}" if sent in why else ""
         do = "does" if asked == 1 else "do"
-        raise Wrong(f"of {history.nodes} nodes, rank {rank} sends {sent} {what} where {asked} {do}{more}")
+        raise Wrong(
+            f"of {counted(history.nodes, 'node')}, rank {rank} sends {sent} {what} where {asked} {do}{more}"
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..cluster.model import Cluster
+from ..counted import counted
 from ..history.history import History
 from ..tables import html_table, in_words
 from ..virtual.simulation import simulate
@@ -32,13 +33,13 @@ class Forecast:
             raise ValueError("against() takes the history of a real run; this one is simulated as well.")
         if history.nodes != self.history.nodes:
             raise ValueError(
-                f"against() got a run of {history.nodes} nodes, and {self.history.nodes} were predicted: "
-                "predict as many as you run."
+                f"against() got a run of {counted(history.nodes, 'node')}, and {self.history.nodes} were "
+                "predicted: predict as many as you run."
             )
         return Comparison(self.elapsed_s, history.elapsed_s, history.clock, self.note)
 
     def _repr_html_(self) -> str:
-        nodes = f"{self.history.nodes} node{'s' * (self.history.nodes > 1)}"
+        nodes = counted(self.history.nodes, "node")
         return html_table("Predicted", [(nodes, in_words(self.elapsed_s, "s"))], self.note)
 
 

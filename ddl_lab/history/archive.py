@@ -50,7 +50,7 @@ def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results:
         names = [list(n) for n in packet.metrics]
         nodes.append(
             {"names": names, "labels": packet.labels, "counts": counts, "last": packet.last}
-            | {"samples": packet.samples}
+            | {"samples": packet.samples, "missed_s": packet.missed_s}
         )
     meta = about | {"format": FORMAT, "nodes": nodes, "results": kept}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
@@ -125,4 +125,5 @@ def _packet(arrays: Any, rank: int, node: dict[str, Any]) -> Packet:
     samples = node.get("samples", float("nan"))  # files of the first version do not know
     sent_at = arrays[f"sent_{rank}"].tobytes() if f"sent_{rank}" in arrays else b""  # nor do they this
     np.frombuffer(sent_at, "<i8")
-    return Packet(spans, metrics, tuple(node["labels"]), sent, messages, node["last"], samples, sent_at)
+    about = (sent, messages, node["last"], samples, sent_at, node.get("missed_s", 0.0))
+    return Packet(spans, metrics, tuple(node["labels"]), *about)

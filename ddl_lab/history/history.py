@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..counted import counted
 from . import archive, critical, trace
 from .recorder import KINDS, Recorder
 from .spans import Spans, spans_of
@@ -42,8 +43,8 @@ class History:
     def __repr__(self) -> str:
         rows = sum(r.steps for r in self.recorders)
         return (
-            f"<History: {self.nodes} nodes, {self.elapsed_s:.3g} s on the {self.clock} clock, "
-            f"{rows} metric rows, {sum(self.bytes_sent):,} bytes sent>"
+            f"<History: {counted(self.nodes, 'node')}, {self.elapsed_s:.3g} s on the {self.clock} clock, "
+            f"{counted(rows, 'metric row')}, {counted(sum(self.bytes_sent), 'byte')} sent>"
         )
 
     @property
@@ -73,6 +74,14 @@ class History:
     def samples_per_s(self) -> float:
         """Samples of all ranks by second of the run's clock; 0 before anything has happened."""
         return sum(self.samples) / self.elapsed_s if self.elapsed_s else 0.0
+
+    @property
+    def missed_s(self) -> list[float]:
+        """Of a paced run, by rank: seconds that this machine took beyond the pace, and didn't make up.
+
+        Known once a rank has ended; 0 on the other clocks, and where its process was ended.
+        """
+        return [r.missed_s for r in self.recorders]
 
     @property
     def elapsed_s(self) -> float:

@@ -50,6 +50,7 @@ class Packet:
     last: dict[str, float]
     samples: float = 0.0
     sent_at: bytes = b""  # by row of metrics: bytes sent until then, int64
+    missed_s: float = 0.0
 
 
 class Recorder:
@@ -65,6 +66,7 @@ class Recorder:
         self.messages_sent = 0
         self.sent_at = bytearray()  # by row of metrics: bytes sent until then
         self.samples = 0.0  # computed in spans that say how many
+        self.missed_s = 0.0  # of a paced run: what this machine took beyond the pace, known at the end
         self.last: dict[str, float] = {}  # the newest row
 
     def span(
@@ -105,7 +107,7 @@ class Recorder:
         """All that is recorded, as one packet; the recorder keeps it."""
         metrics = {names: bytes(rows) for names, rows in list(self.metrics.items())}
         counts = (self.bytes_sent, self.messages_sent)
-        about = (tuple(self.labels), *counts, self.last, self.samples, bytes(self.sent_at))
+        about = (tuple(self.labels), *counts, self.last, self.samples, bytes(self.sent_at), self.missed_s)
         return Packet(bytes(self.spans), metrics, *about)
 
     def drain(self) -> Packet:
@@ -123,7 +125,7 @@ class Recorder:
             self.steps += len(rows) // row_dtype(names).itemsize
         self.labels = list(packet.labels)
         self.bytes_sent, self.messages_sent = packet.bytes_sent, packet.messages_sent
-        self.last, self.samples = packet.last, packet.samples
+        self.last, self.samples, self.missed_s = packet.last, packet.samples, packet.missed_s
 
     @property
     def size(self) -> int:

@@ -210,6 +210,7 @@ def _play(
     try:
         result = worker(node, *args)
         node._finish()
+        recorder.missed_s = endpoint.missed_s()
         returned.set()
     except Exception as error:
         raise worker_error(endpoint.rank, failure_of(error)) from None

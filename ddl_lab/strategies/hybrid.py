@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..cluster.collectives import even_chunks
+from ..counted import counted
 from ..node.node import Node
 from ..training.shards import Place, Samples, batches
 from .pipeline import micro_batches_of
@@ -51,8 +52,8 @@ def check_shape(shape: Sequence[int], world_size: int) -> None:
     told = " x ".join(f"{name} {size}" for name, size in zip(DIMENSIONS, shape, strict=True))
     if prod(shape) != world_size:
         raise ValueError(
-            f"the mesh {told} has {prod(shape)} places for {world_size} nodes: its sizes must multiply to "
-            "the world size"
+            f"the mesh {told} has {counted(prod(shape), 'place')} for {counted(world_size, 'node')}: "
+            "its sizes must multiply to the world size"
         )
 
 

@@ -28,6 +28,7 @@ from os import PathLike
 import torch
 from torch import Tensor, nn
 
+from ..counted import counted
 from ..node.node import Node
 from ..training.loss import bce_with_logits
 from ..training.model import gradient as gradient_of
@@ -193,5 +194,6 @@ def every_node_serves(node: Node, data: Samples, steps: int, batch_size: int = 5
 def _check_workers(node: Node, servers: int) -> None:
     if not 0 < servers < node.world_size:
         raise ValueError(
-            f"of {node.world_size} nodes {servers} would serve: it takes at least one server and one worker"
+            f"of {counted(node.world_size, 'node')} {servers} would serve: it takes at least one server "
+            "and one worker"
         )

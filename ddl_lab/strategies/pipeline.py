@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..counted import counted
 from ..node.node import Node
 from ..training.loss import bce_with_logits
 from ..training.model import INPUTS, parameters, sgd_step
@@ -202,7 +203,8 @@ def interpret(node: Node, steps: Sequence[Step], work: Work, seconds: Mapping[st
 def mine(node: Node, schedule: Schedule, layers: Sequence[nn.Module]) -> tuple[dict[int, nn.Module], int]:
     """This node's stages by number, as the schedule has them, and the number of the last of all."""
     if len(schedule) != node.world_size:
-        raise ValueError(f"this schedule is for {len(schedule)} nodes, and there are {node.world_size}")
+        told = counted(len(schedule), "node")
+        raise ValueError(f"this schedule is for {told}, and there are {node.world_size}")
     last = max(step.stage for steps in schedule for step in steps)
     stages = cut(layers, last + 1)
     here = {step.stage for step in schedule[node.rank] if not step.what}

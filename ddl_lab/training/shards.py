@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from ..counted import counted
 from ..ranges import check_number
 from .parts import Part, Samples
 
@@ -89,8 +90,8 @@ def _steps(samples: int, world_size: int, batch_size: int) -> int:
     """How many batches each node gets of ``samples``; raises ``ValueError`` where some would get none."""
     if samples < world_size:
         raise ValueError(
-            f"batches: {samples} samples can't be shared out over {world_size} nodes, "
-            f"each needs at least one: use at most {max(samples, 1)} nodes"
+            f"batches: {counted(samples, 'sample')} can't be shared out over {counted(world_size, 'node')}, "
+            f"each needs at least one: use at most {counted(max(samples, 1), 'node')}"
         )
     return min(-(-samples // (world_size * batch_size)), samples // world_size)
 

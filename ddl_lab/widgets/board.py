@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from ..cluster.model import Cluster
+from ..counted import counted
 from ..history.history import History
 from ..history.recorder import KINDS
 from ..plots.histories.curves import Curve, curve_of, known_curve, several
@@ -15,7 +16,7 @@ from ..plots.histories.explored import COLOURS, ExploredFigure, Line
 from ..plots.histories.metrics import BAND
 from ..plots.histories.words import clock_of, described
 from .page import Page
-from .settings import Setting, counted
+from .settings import Setting
 
 PAINT_S = 0.2  # between two redraws at least: a picture and words each, ten updates of the page a second
 REST = 16  # times as long as it took are between a redraw and the next one of a simulation,
@@ -185,7 +186,7 @@ class Board:
         return {name: curve for name, curve in found.items() if curve}
 
     def _headline(self, setting: Setting, history: History | None) -> str:
-        headline = f"{self.metric}: {counted(setting.nodes, 'simulated ')}, virtual clock"
+        headline = f"{self.metric}: {counted(setting.nodes, 'simulated node')}, virtual clock"
         steps = self._smooth[self.metric]
         headline += f"; mean of {steps} steps" if steps > 1 else ""
         if self._real:
@@ -200,8 +201,8 @@ def _light(history: History) -> History:
 
 def summary(history: History, setting: Setting, metric: str, curve: Curve, speedup: float) -> str:
     """What the figure shows, in a sentence."""
-    steps = f"{len(curve.steps.x)} step{'' if len(curve.steps.x) == 1 else 's'}"
-    who = ", ".join([counted(history.nodes, "simulated "), *setting.changed, clock_of(history)])
+    steps = counted(len(curve.steps.x), "step")
+    who = ", ".join([counted(history.nodes, "simulated node"), *setting.changed, clock_of(history)])
     text = f"{who}: {metric} {curve.last:.3g} after {steps} and {history.elapsed_s:.3g} s"
     if history.nodes > 1 and speedup:
         text += f"; {speedup:.3g} times the samples/s of one node"

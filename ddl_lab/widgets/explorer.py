@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from ..cluster.model import Cluster
+from ..counted import counted
 from ..errors import LabError
 from ..history.history import History
 from ..plots.histories.curves import Curve
@@ -22,7 +23,7 @@ from .newest import Newest, in_words
 from .page import replace_older
 from .panel import Panel
 from .real import RealRun
-from .settings import Setting, counted
+from .settings import Setting
 
 SLICE_S = 0.05  # of simulating between two looks at the controls
 
@@ -106,7 +107,7 @@ class Explorer:
             history = simulate(beside.worker, beside.nodes, cluster=beside.cluster, args=beside.args)
             self.board.add(beside, *self._told(history, beside))
         except (LabError, ValueError) as error:  # it may be a worker for so many nodes and no others
-            self.board.say_of_real(f"{counted(beside.nodes)}: {in_words(error)}")
+            self.board.say_of_real(f"{counted(beside.nodes, 'node')}: {in_words(error)}")
         except BaseException:
             self.close()
             raise
@@ -128,7 +129,7 @@ class Explorer:
         self._newest.ask(lambda: self._slices(self.panel.setting()))
 
     def _failed(self, error: BaseException) -> None:
-        self.board.say(f"{counted(self.panel.nodes.value)}: {in_words(error)}")
+        self.board.say(f"{counted(self.panel.nodes.value, 'node')}: {in_words(error)}")
 
     def _slices(self, setting: Setting) -> Generator[None]:
         """Simulate, yield after every slice, and redraw now and then and at the end."""

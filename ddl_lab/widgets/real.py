@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Generator
 from typing import Any
 
+from ..counted import counted
 from ..errors import LabError, StoppedRun
 from ..history.history import History
 from ..plots.histories.explored import Line
@@ -120,7 +121,7 @@ class RealRun:
         curve = self._board.curve(history)
         steps = max(recorder.steps for recorder in history.recorders)
         state = "starting" if state == "goes on" and curve is None else state
-        done = f"{steps} step{'' if steps == 1 else 's'} in {history.elapsed_s:.3g} s"
+        done = f"{counted(steps, 'step')} in {history.elapsed_s:.3g} s"
         text = f"Measured on {described(history)}: {state}, {done}"
         told_s = self._board.simulated_s(self._asked) if state == "ended" and not self._cut else None
         late = ""
@@ -208,5 +209,4 @@ class RealRun:
 def _why(processes: int) -> str:
     """Why a run takes longer than simulated where its processes take turns; "" where they need not."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = f"core{'' if cores == 1 else 's'}"
-    return f": {processes} processes share {cores} {share}" if processes > cores else ""
+    return f": {processes} processes share {counted(cores, 'core')}" if processes > cores else ""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..cluster.model import Cluster, Geometric
+from ..counted import counted
 from ..travel.checks import check_args, check_worker
 
 Worker = Callable[..., Any]
@@ -29,7 +30,7 @@ class Setting:
     @property
     def label(self) -> str:
         """How the legend names it: "8 nodes, lr 0.3"."""
-        return ", ".join([counted(self.nodes), *self.changed])
+        return ", ".join([counted(self.nodes, "node"), *self.changed])
 
     def code(self, call: str = "simulate") -> str:
         """One line that does the same, where the worker was made: its variables go by their names there."""
@@ -40,11 +41,6 @@ class Setting:
         if self.args:
             parts.append(f"args={_code(self.args, there)}")
         return f"lab.{call}({', '.join(parts)})"
-
-
-def counted(nodes: int, kind: str = "") -> str:
-    """ "4 nodes", "1 node", "4 simulated nodes"."""
-    return f"{nodes} {kind}node{'' if nodes == 1 else 's'}"
 
 
 def cluster_code(cluster: Cluster) -> str:

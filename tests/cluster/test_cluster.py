@@ -137,7 +137,7 @@ def test_a_ratio_of_speeds_must_be_above_zero(alpha):
     ("cluster", "nodes", "told"),
     [
         (Cluster(speeds=[1.0, 2.0]), 3, "speeds has 2 entries for 3 nodes: give one a node"),
-        (Cluster(speeds=[]), 1, "speeds has 0 entries for 1 nodes"),
+        (Cluster(speeds=[]), 1, "speeds has 0 entries for 1 node"),
         (Cluster(slow={4: 2.0}), 4, "slow names rank 4: ranks of 4 nodes are 0 to 3"),
         (Cluster(slow={-1: 2.0}), 4, "slow names rank -1"),
         (Cluster(stalls={4: (1, 1.0)}), 4, "stalls names rank 4: ranks of 4 nodes are 0 to 3"),

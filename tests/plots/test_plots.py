@@ -150,6 +150,23 @@ def test_titles_say_who_ran_and_on_which_clock(clock, about, words):
         assert clock in figure.axes[0].get_xlabel()
 
 
+@pytest.mark.parametrize(
+    ("clock", "missed_s", "marks", "said"),
+    [
+        ("paced", 0.5, [], True),
+        ("paced", 0.01, [], False),  # of a second and more: a word would be too much
+        ("paced", 0.5, [(0.2, 1, "paused")], False),  # a hand asked for it
+        ("virtual", 0.0, [], False),
+    ],
+)
+def test_titles_say_that_a_pace_was_missed(clock, missed_s, marks, said):
+    run = history(TOGETHER, [(0, "compute", 0, 1)], clock, marks=marks)
+    run.recorders[1].missed_s = missed_s
+    other = history(TOGETHER, [(0, "compute", 0, 1)], "virtual")
+    for figure in (plots.metric(run), plots.timeline(run), plots.metric({"a": run, "b": other})):
+        assert ("clock, missed by up to 0.5 s" in figure.get_suptitle().replace("\n", " ")) == said
+
+
 def test_a_title_too_long_for_its_figure_takes_two_lines():
     narrow = plots.metric(history(TOGETHER), against="time").get_suptitle()
     wide = plots.metric(history(TOGETHER)).get_suptitle()

@@ -13,6 +13,7 @@ from fake_page import FakePage, in_a_loop, until
 import ddl_lab as lab
 from ddl_lab import widgets
 from ddl_lab.cluster.model import Cluster, geometric
+from ddl_lab.counted import counted
 from ddl_lab.errors import WorkerError
 from ddl_lab.forecast.calibration import MeasuredCluster
 from ddl_lab.virtual.simulation import Simulation, simulate
@@ -524,7 +525,7 @@ def test_the_first_picture_has_two_numbers_of_nodes_the_start_in_front(page, nod
     (_, front), (word, _) = ("", page.title), (page.text.split("Fainter: ")[1], "")
     assert word.startswith(f"{other}.")
     start = nodes[0] if isinstance(nodes, list) else nodes
-    assert f"loss: {settings.counted(start, 'simulated ')}," in front
+    assert f"loss: {counted(start, 'simulated node')}," in front
 
 
 def test_one_number_of_nodes_stands_alone(page):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ...counted import counted
 from ...node.node import Node
 from ..helpers import Answer, Wrong, close, on_nodes
 from ..machine import Exercise
@@ -38,7 +39,7 @@ def _check_total(answer: Answer) -> str:
         if len(set(results)) > 1 and right in results:
             raise Wrong(f"the nodes return {results}: {right:g} is the sum, but not every node has it")
         for rank, got in enumerate(results):
-            close(got, right, f"with {nodes} nodes, rank {rank}'s result")
+            close(got, right, f"with {counted(nodes, 'node')}, rank {rank}'s result")
         if nodes > 1 and not any(history.messages_sent):
             raise Wrong(f"{right:g} is right, but nothing was sent: let the nodes add up what they have")
     return "4, 1 and 7 nodes: each has the sum of what all had"

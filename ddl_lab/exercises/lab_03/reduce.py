@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...counted import counted
 from ...node.node import Node
 from ..helpers import Answer, no_more_traffic, on_nodes
 from ..machine import Exercise
@@ -32,7 +33,7 @@ def _check_reduce(answer: Answer) -> str:
         ours = on_nodes(_reduced, nodes, _weighted_all_reduce, gradients)
         theirs = on_nodes(_reduced, nodes, answer, gradients)
         for rank, got in enumerate(theirs.results):
-            check_mean(got, gradients, right, counts, f"of {nodes} nodes, on rank {rank}")
+            check_mean(got, gradients, right, counts, f"of {counted(nodes, 'node')}, on rank {rank}")
         no_more_traffic(theirs, ours, "all-reduce the gradient and one number, once each", spare_bytes=64)
     return "1, 3 and 4 ranks: the values, at most two exchanges, the bytes of the gradient"
 

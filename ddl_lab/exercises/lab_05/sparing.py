@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...counted import counted
 from ...node.node import Node
 from ...training.loss import bce_with_logits
 from ...training.model import gradient, make_model, parameters, sgd_step
@@ -83,7 +84,12 @@ def _check_sparing(answer: Answer) -> str:
                 ("it is downhill that was asked, and this is uphill", -right),
             ]  # fmt: skip
             likely += [(words, wrong[rank]) for words, wrong in stepping]
-            compare(moved, right, f"{nodes} nodes, {count} batches: rank {rank}'s way", *likely)
+            compare(
+                moved,
+                right,
+                f"{counted(nodes, 'node')}, {counted(count, 'batch', 'batches')}: rank {rank}'s way",
+                *likely,
+            )
         one_exchange(history, "add up all batches first, and exchange once")
     return "1 and 4 nodes, 1 and 3 batches: the mean over all, one exchange a step"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...counted import counted
 from ...node.node import Node
 from ...training.model import make_model, parameters
 from ..helpers import Answer
@@ -39,7 +40,7 @@ def _check_start(answer: Answer) -> str:
             if rank:
                 kept = f"rank {rank} still has its own model: what came must be written into the model itself"
                 likely.append((kept, drawn[rank]))
-            compare(flat, drawn[0], f"on {nodes} nodes, rank {rank}'s model", *likely)
+            compare(flat, drawn[0], f"on {counted(nodes, 'node')}, rank {rank}'s model", *likely)
         one_exchange(got, "lab.parameters(model) is the whole model: send it in one node.broadcast")
     return "1 and 4 nodes: rank 0's parameters everywhere, in one exchange"
 

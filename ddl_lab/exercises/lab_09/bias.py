@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...counted import counted
 from ...node.node import Node
 from ..helpers import Answer, on_nodes, same_traffic
 from ..machine import Exercise
@@ -35,7 +36,7 @@ def _apply_rows(node: Node, answer: Answer) -> Any:
 def _check_bias(answer: Answer) -> str:
     for nodes in (1, 2, 5):
         x, weight, bias = _layer(nodes)
-        product, what = x @ weight.T, f"on {nodes} nodes, rank {{}}'s output"
+        product, what = x @ weight.T, f"on {counted(nodes, 'node')}, rank {{}}'s output"
         got = on_nodes(_apply_rows, nodes, answer)
         for rank, theirs in enumerate(got.results):
             parts = [p.tensor_split(nodes, dim=1)[rank] for p in (x, weight)]

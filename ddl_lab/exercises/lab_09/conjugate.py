@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...counted import counted
 from ...node.node import Node
 from ..helpers import Answer, on_nodes, same_traffic
 from ..machine import Exercise
@@ -54,7 +55,10 @@ def _check_conjugate(answer: Answer) -> str:
                 ("that is the mean; each node's part is of other units, so they add up", right / nodes),
             ]  # fmt: skip
             compare(
-                theirs, right, f"on {nodes} nodes, rank {rank}'s gradient", *(likely if nodes > 1 else [])
+                theirs,
+                right,
+                f"on {counted(nodes, 'node')}, rank {rank}'s gradient",
+                *(likely if nodes > 1 else []),
             )
         same_traffic(
             got, on_nodes(_enter, nodes, _input_gradient), "One all-reduce of the size of x is enough"

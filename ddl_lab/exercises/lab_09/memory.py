@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ...counted import counted
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
 from ..values import number
@@ -32,7 +33,9 @@ def _check_memory(answer: Answer) -> str:
             right = _kept_bytes(parameters, nodes, stage, each)
             if math.isclose(got, right, rel_tol=1e-9):
                 continue
-            case = f"stage {stage}, {parameters:,} parameters over {nodes} nodes, {each} bytes each"
+            case = (
+                f"stage {stage}, {parameters:,} parameters over {counted(nodes, 'node')}, {each} bytes each"
+            )
             _name_memory(got, right, case, parameters, nodes, each, stage)
     return "a model of 7.5 billion parameters on 64 nodes, the article's network on 4, and a single node"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...counted import counted
 from ..helpers import Answer, Wrong
 from ..machine import Exercise
 from ..values import span
@@ -15,7 +16,7 @@ def _units(hidden, nodes, rank):  # type: ignore[no-untyped-def]
 
 def _check_units(answer: Answer) -> str:
     for hidden, nodes in ((256, 4), (256, 3), (10, 4), (7, 7), (9, 8), (5, 1)):
-        case = f"{hidden} units over {nodes} nodes"
+        case = f"{hidden} units over {counted(nodes, 'node')}"
         found = [span(answer(hidden, nodes, rank), f"{case}: what rank {rank} has") for rank in range(nodes)]
         sizes = [stop - start for start, stop in found]
         if found[0][0] != 0:

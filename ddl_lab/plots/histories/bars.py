@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ...counted import counted
 from ...history.history import History
 from .words import CLOCKS, clock_of, joined
 
@@ -60,7 +61,9 @@ def _checked(row: Mapping[Any, Any], of: str) -> Rates:
             mend = "give samples/s above 0"
             if isinstance(given, History):
                 mend = "its worker must compute under node.compute(samples=…)"
-            raise ValueError(f"speedup: {nodes} nodes{of} have {rate!r}: {mend}.")
+            raise ValueError(
+                f"speedup: {counted(nodes, 'node')}{of} {'has' if nodes == 1 else 'have'} {rate!r}: {mend}."
+            )
         found[nodes] = float(rate)
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...history.history import History
 from .curves import Curve, Points, against_bytes, known_curve, several
 from .legends import fitting, folded
-from .words import clock_of, described_together, joined, with_unit
+from .words import clock_of, described_together, joined, missed, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def metric(
     named = len(runs) > 1 or label is not None
     band = BAND if any(several(run, name) for run in runs) else ""
     mean = f"; mean of {smooth} steps" if smooth > 1 else ""
-    headline = f"{name}: {described_together(runs)}{mean}{band}"
+    headline = f"{name}: {described_together(runs)}{missed(runs)}{mean}{band}"
     canvas = Canvas(7.6 if named or against == "both" else 5.0, 3.1, headline)
     figure = CurveFigure(canvas, name, joined(map(clock_of, runs)), against, named)
     for place, (key, curve) in enumerate(curves.items()):

@@ -11,7 +11,7 @@ from .crowd import draw_shares
 from .lanes import MOST_LANES, Lanes, add_legend, draw_lanes, lanes_of
 from .overlays import draw_marks, draw_messages, draw_path, path_in_words, path_of
 from .window import Window, check_window, window_of
-from .words import clock_of, described
+from .words import clock_of, described, missed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +90,7 @@ class _Scene:
     @property
     def words(self) -> str:
         """Who, on which clock, which part, and what stands out."""
-        words = ", ".join(filter(None, [described(self.history), self.window.words]))
+        words = ", ".join(filter(None, [described(self.history) + missed([self.history]), self.window.words]))
         words += "; arrows: messages" if self.messages else ""
         return words + (f"; {path_in_words(self.path, self.history.elapsed_s)}" if self.path else "")
 

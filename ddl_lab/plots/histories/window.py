@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...counted import counted
 from ...history.history import History
 
 FIRST_STEPS = 10
@@ -67,11 +68,13 @@ def window_of(history: History, crowded: bool, seconds: Any, steps: Any) -> Wind
         return whole
     start, end = _pair(FIRST_STEPS if steps is None else steps)
     if start >= len(ends):
-        raise ValueError(f"timeline(steps={steps!r}): this history has {len(ends)} steps.")
+        raise ValueError(f"timeline(steps={steps!r}): this history has {counted(len(ends), 'step')}.")
     end = min(end, len(ends))
     several = f"steps {start} to {end - 1}" if end - start > 1 else f"step {start}"
     which = several if start else f"first {end}"
-    return Window(ends[start - 1] if start else 0.0, ends[end - 1], f"{which} of {len(ends)} steps")
+    return Window(
+        ends[start - 1] if start else 0.0, ends[end - 1], f"{which} of {counted(len(ends), 'step')}"
+    )
 
 
 def step_ends(history: History) -> list[float]:

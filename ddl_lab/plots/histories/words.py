@@ -12,6 +12,9 @@ CLOCKS = {"virtual": "virtual clock", "wall": "wall clock", "paced": "paced cloc
 UNITS = {"loss": "nats", "staleness": "updates"}
 
 
+MISSED = 0.1  # the share of a run by which its pace must be missed to be worth a word
+
+
 def with_unit(metric: str) -> str:
     """A metric's name as an axis says it: "loss (nats)"."""
     return f"{metric} ({UNITS[metric]})" if metric in UNITS else metric
@@ -36,6 +39,20 @@ def described_together(runs: Sequence[History]) -> str:
     if len(kinds) > 1:
         kinds = {kind.split(" over ")[0] for kind in kinds}
     return f"{' and '.join(sorted(kinds))}, {joined(clock_of(run) for run in runs)}"
+
+
+def missed(runs: Sequence[History]) -> str:
+    """What a title adds where this machine was too slow for the pace of a run; "" where it kept it.
+
+    The seconds are those of the rank that missed most. What a pause took is no fault of the machine's.
+    """
+    worst_s = 0.0
+    for run in runs:
+        paused = any(word == "paused" for *_, word in run.about.get("marks", ()))
+        most_s = 0.0 if paused or run.clock != "paced" else max(run.missed_s)
+        if most_s > MISSED * run.elapsed_s:
+            worst_s = max(worst_s, most_s)
+    return f", missed by up to {worst_s:.2g} s" if worst_s else ""
 
 
 def joined(names: Iterable[str]) -> str:

@@ -67,10 +67,10 @@ class StreamingRecorder(Recorder):
             self._next_flush = now + _FLUSH_S
             self.flush()
 
-    def flush(self) -> None:
-        """Send what has gathered; called by the worker and, in long computations, by a thread."""
+    def flush(self, last: bool = False) -> None:
+        """Send what has gathered, and at the ``last`` call the counts in any case; also a thread calls it."""
         with self._lock:
-            if self.spans or self.metrics:
+            if last or self.spans or self.metrics:
                 self._channel.send("packet", self.drain())
 
 
@@ -213,8 +213,8 @@ def _work(
     node = Node(port, recorder, tuple(range(endpoint.nodes)))
     result = worker(node, *args)
     node._finish()
-    ended = endpoint.now()
+    ended, recorder.missed_s = endpoint.now(), endpoint.missed_s()
     data = freeze_result(result, endpoint.rank)
-    recorder.flush()
+    recorder.flush(last=True)
     endpoint.close()
     return "returned", ended, data

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...counted import counted
 from ...errors import LabError
 from .channel import REPLY, Channel, send_fds
 from .guardian import end_session
@@ -111,8 +112,9 @@ class ForkServer:
             return None
         if limit:
             raise LabError(
-                f"no resources for {spec['nodes']} processes: the fork server has too few file descriptors "
-                f"left: its limit is {limit} open files, and this run needs {len(fds)} more. {MORE_FILES}"
+                f"no resources for {counted(spec['nodes'], 'process', 'processes')}: the fork server has too "
+                f"few file descriptors left: its limit is {limit} open files, and this run needs "
+                f"{len(fds)} more. {MORE_FILES}"
             )
         return self._process.pid
 

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...counted import counted
 from ...errors import LabError
 from ..transports.board import Board
 from ..transports.shm import ShmEndpoint
@@ -95,7 +96,9 @@ def resources_for(nodes: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LabError(f"no resources for {nodes} processes: {error}.{mend(error)}") from error
+        raise LabError(
+            f"no resources for {counted(nodes, 'process', 'processes')}: {error}.{mend(error)}"
+        ) from error
 
 
 def mend(error: OSError) -> str:

@@ -28,6 +28,13 @@ class Endpoint(Posting):
         self.device = torch.device("cpu")
         self.slow = 1.0  # how many times as long this rank takes to compute: the learner's hand
 
+    def missed_s(self) -> float:
+        """What this rank, whose worker ends now, took beyond its pace; 0 where it keeps none."""
+        if not self.pacer:
+            return 0.0
+        self.pacer.due(self.now())  # its last span may have ended late
+        return self.pacer.missed_s
+
     # Port
 
     def pace(self, cluster: Cluster) -> None:
@@ -58,7 +65,7 @@ class Endpoint(Posting):
             moved = last + self.now() - self._last_came
             self._price_until(last)
             self.algorithm, last, end = self._priced(last, work, group)
-            self._rest_until(max(end, moved))
+            self._rest_until(self.pacer.overran(end, moved))
         return last, self.now()
 
     def close(self) -> None:

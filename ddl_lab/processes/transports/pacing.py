@@ -31,14 +31,18 @@ class Pacer:
         self._reached = 0.0  # when this rank's last span was due to end
         self._began = self._due_then = 0.0  # the node's call that is on: when it began, and was due to
         self._spans = 0  # compute spans so far
+        self.missed_s = 0.0  # what was taken beyond the pace, and isn't made up
 
     def due(self, now: float) -> float:
         """When this rank was due to be where it is ``now``.
 
         The time between two spans is free, as it is in a simulation: waking up late on a busy core must
-        not add up. A rank that is later than ``_LATE_S`` does not catch up.
+        not add up. A rank that is later than ``_LATE_S`` does not catch up: so much is missed.
         """
-        return max(self._reached, now - _LATE_S)
+        lost = max(0.0, now - _LATE_S - self._reached)
+        self._reached += lost
+        self.missed_s += lost
+        return self._reached
 
     def enters(self, now: float) -> None:
         """A call of the node begins. Until the next one its real time counts: see ``worked``."""
@@ -51,6 +55,11 @@ class Pacer:
     def reached(self, when: float) -> None:
         """A span of this rank was due to end at ``when``."""
         self._reached = max(self._reached, when)
+
+    def overran(self, priced: float, really: float) -> float:
+        """When a call ends that should by its price, and really has: the later; what is over is missed."""
+        self.missed_s += max(0.0, really - priced)
+        return max(priced, really)
 
     def span_s(self, unit: str, amount: float) -> float:
         """How long the next compute span should take."""
@@ -81,7 +90,7 @@ class Pacer:
         """
         moving_s = now - max(arrives, sent, self._began)
         start = max(head - self.cluster.link(self._rank, src)[0], self._due_then)
-        return max(arrives, start + moving_s, now - _LATE_S)
+        return self.overran(max(arrives, self._due_then), max(start + moving_s, now - _LATE_S))
 
 
 def die_in_time(pacer: Pacer | None, origin: float, returned: threading.Event) -> None:

@@ -130,7 +130,7 @@ class Posting(Mailbox):
         self._price_until(posted.latest)
         self.algorithm = posted.algorithm
         worked = self.pacer.due(all_here) + self.now() - all_here
-        self._rest_until(max(posted.ends, worked))
+        self._rest_until(self.pacer.overran(posted.ends, worked))
         return posted.begins, posted.ends
 
     def look(self, posted: Posted) -> bool:

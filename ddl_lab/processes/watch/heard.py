@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from ...counted import counted
 from ...errors import Failure, LabError, StoppedRun, worker_error
 from ...history.recorder import Recorder
 from ..plan import Plan
@@ -51,7 +52,9 @@ class Heard:
         self.pids, self._expected = pids, len(pids)
 
     def _on_refused(self, why: str) -> None:
-        self.error = LabError(f"no resources for {self.nodes} processes: {why}. Try fewer nodes.")
+        self.error = LabError(
+            f"no resources for {counted(self.nodes, 'process', 'processes')}: {why}. Try fewer nodes."
+        )
 
     def _on_exit(self, rank: int, code: int) -> None:
         """A process has ended by itself."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ...counted import counted
 from ...errors import LabError, working_folder
 from ..launch.client import SERVER
 from ..launch.output import Written
@@ -64,7 +65,7 @@ class Supervisor(Hands, threading.Thread):
             super().start()
         except RuntimeError as error:
             self._over_with()
-            said = f"no resources for {self.nodes} processes: {error}."
+            said = f"no resources for {counted(self.nodes, 'process', 'processes')}: {error}."
             raise LabError(
                 f"{said} End other programs or kernels of yours, or ask for more tasks."
             ) from error

@@ -62,6 +62,55 @@ def test_a_paced_run_says_so_and_keeps_the_numbers():
     assert history.bytes_sent == lab.simulate(synchronous, 3, cluster=EIGHT).bytes_sent
 
 
+def too_much(node):
+    """Each span really takes fifty times what the cluster would."""
+    for _ in range(4):
+        with node.compute(seconds=0.001):
+            time.sleep(0.05)
+        node.barrier()
+
+
+@pytest.mark.parametrize("transport", ["shm", "gloo"])
+def test_a_run_that_misses_its_pace_says_by_how_much(transport):
+    history = lab.run(too_much, 2, cluster=EIGHT, transport=transport, progress=False)
+    planned_s = lab.simulate(too_much, 2, cluster=EIGHT).elapsed_s
+    assert (
+        min(history.missed_s) >= 4 * 0.049 - 0.01 and min(history.missed_s) <= history.elapsed_s - planned_s
+    )
+    words = f"paced clock, missed by up to {max(history.missed_s):.2g} s"
+    assert words in history.plot_timeline().get_suptitle().replace("\n", " ")
+
+
+def test_what_a_last_span_takes_beyond_the_pace_counts_too():
+    def worker(node):
+        with node.compute(seconds=0.001):
+            time.sleep(0.1)
+
+    (missed_s,) = lab.run(worker, 1, cluster=EIGHT, progress=False).missed_s
+    assert missed_s >= 0.099 - 0.01
+
+
+def test_waking_up_late_is_made_up_and_not_missed():
+    pacer = Pacer(EIGHT, 0)
+    for due in (0.0, 0.1, 0.2):  # each span begins up to 9 ms late, and lasts 100 ms from when it was due
+        assert pacer.due(due + 0.009) == pytest.approx(due)
+        pacer.reached(due + 0.1)
+    assert pacer.missed_s == 0.0
+    assert pacer.due(0.35) == pytest.approx(0.34) and pacer.missed_s == pytest.approx(0.04)
+    assert pacer.due(0.35) == pytest.approx(0.34) and pacer.missed_s == pytest.approx(0.04)  # counted once
+
+
+def test_an_exchange_that_takes_longer_than_its_price_misses_the_pace():
+    pacer = Pacer(EIGHT, 0)
+    assert pacer.overran(priced=0.2, really=0.1) == 0.2 and pacer.missed_s == 0.0
+    assert pacer.overran(priced=0.2, really=0.5) == 0.5 and pacer.missed_s == pytest.approx(0.3)
+
+
+def test_runs_on_the_other_clocks_miss_no_pace():
+    assert lab.run(too_much, 2, progress=False).missed_s == [0.0, 0.0]
+    assert lab.simulate(too_much, 2, cluster=EIGHT).missed_s == [0.0, 0.0]
+
+
 def test_a_message_is_not_received_before_the_cluster_would_deliver_it():
     def worker(node):
         box = torch.zeros(250_000)  # 1 MB: 10 ms on the link, and 1 ms of latency
