@@ -207,7 +207,7 @@ def test_histories_of_one_clock_are_named_without_it():
         (lambda: plots.metric([1.0]), TypeError, "a History.*got \\[1.0\\]"),
         (lambda: plots.timeline(history()), ValueError, "no spans.*node.compute"),
         (lambda: plots.metric(history(TOGETHER), smooth=0), ValueError, "smooth=0.*steps from 1 up"),
-        (lambda: plots.speedup({1: history(TOGETHER)}), ValueError, "have 0.0.*samples=…"),
+        (lambda: plots.speedup({1: history(TOGETHER)}), ValueError, "1 node has 0.0.*samples=…"),
         (lambda: plots.speedup({}), ValueError, "no rates"),
         (lambda: plots.speedup({"shm": {0: 1.0}}), ValueError, "0 of 'shm' is no number of nodes"),
         (lambda: plots.speedup({2: -1.0}), ValueError, "2 nodes have -1.0"),
