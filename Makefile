@@ -19,7 +19,7 @@ help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
 	@echo "make lab     open your own copies of the labs (in $(MINE)) in JupyterLab"
 	@echo "make test    check everything: ruff, mypy, tests, labs"
-	@echo "make fuzz    the long versions of tests by chance, some minutes"
+	@echo "make fuzz    programs by chance and faults in all places, many minutes"
 	@echo "make grade   all labs through nbgrader, untouched and answered, some minutes"
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
@@ -56,9 +56,9 @@ gate: setup
 test: lint
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-# tests that strike by chance, or many times, at full length: after a change to processes
+# tests that strike by chance, or many times, at full length: after a change to an engine
 fuzz: setup
-	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/processes
+	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/engines/test_fuzz.py tests/processes
 
 grade: setup
 	DDL_LAB_GRADE=all $(RUN) -m pytest tests/classroom/test_nbgrader.py

@@ -110,15 +110,29 @@ def readable(node: Caller, name: str, tensor: Any) -> Tensor:
             f"node.{name} on rank {node.rank} got a tensor on {tensor.device}, and the node is on "
             f"{node.device}: move it with .to(node.device)."
         )
-    if type(tensor) is Tensor and tensor.dim() == 1 and lies_flat(tensor) and not tensor.requires_grad:
+    if type(tensor) is Tensor and tensor.stride() == (1,) and not tensor.requires_grad and lies_flat(tensor):
         return tensor  # it is so already: most messages, and a simulation sends very many
-    return flattened(tensor)
+    flat = flattened(tensor)
+    if type(tensor) is not Tensor and not _has_memory(flat):
+        raise ValueError(
+            f"node.{name} takes tensors with memory of their own; it got a {type(tensor).__name__}, which is "
+            "made of others: give it those, one by one."
+        )
+    return flat
+
+
+def _has_memory(flat: Tensor) -> bool:
+    """Whether numbers lie behind a tensor; in a subclass that is made of other tensors none do."""
+    try:
+        return not flat.numel() or flat.data_ptr() != 0
+    except RuntimeError:
+        return False
 
 
 def flattened(tensor: Tensor) -> Tensor:
     """The numbers of ``tensor`` one after another: a view where they lie so, else a copy."""
-    plain = tensor.detach().as_subclass(Tensor)
-    return plain.resolve_conj().resolve_neg().contiguous().view(-1)
+    plain = tensor.detach().as_subclass(Tensor).resolve_conj().resolve_neg().contiguous()
+    return plain.as_strided((plain.numel(),), (1,))  # a single number may have another stride
 
 
 def lies_flat(tensor: Tensor) -> bool:

@@ -91,7 +91,7 @@ def refuse_bad_modes(call: str, asynchronous: bool = False) -> None:
         raise RuntimeError(
             f"{call} inside torch.autocast(): the mode would reach the other nodes, leave it first"
         )
-    if not asynchronous and torch._C._current_graph_task_id() != -1:
+    if not asynchronous and in_a_backward_pass():
         raise RuntimeError(
             f"{call} inside a backward pass: nodes talk outside autograd, "
             "so call it after the backward pass, not in a hook or a Function's backward; "
@@ -99,6 +99,11 @@ def refuse_bad_modes(call: str, asynchronous: bool = False) -> None:
         )
     if _len_function_stack() or _len_dispatch_stack() or (_profiler_enabled() and not settings.profiled[0]):
         _refuse_open_blocks(call)
+
+
+def in_a_backward_pass() -> bool:
+    """Whether torch is going backward in this thread, so that a hook or a Function calls."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def _refuse_open_blocks(call: str) -> None:

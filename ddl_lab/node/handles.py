@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from ..errors import LabError
 from .arguments import flattened, mark_changed
-from .context import refuse_bad_modes
+from .context import in_a_backward_pass, refuse_bad_modes
 from .port import Ticket
 from .snapshot import owns_storage, version
 
@@ -32,7 +33,7 @@ class Handle:
 
     def done(self) -> bool:
         """Whether the message has been delivered; never blocks."""
-        refuse_bad_modes(f"{self._kind}.done")
+        self._check(f"{self._kind}.done")
         if not self._written and self._node._port.poll(self._ticket):
             self._finish()
         if self._written:
@@ -42,10 +43,14 @@ class Handle:
     def wait(self) -> int:
         """Block until delivered; returns the peer's rank (for ``irecv`` the sender's)."""
         if not self._written:
-            refuse_bad_modes(f"{self._kind}.wait")
+            self._check(f"{self._kind}.wait")
             self._wait()
         self._judge()
         return self._node._group.rank_of(self._ticket.peer)
+
+    def _check(self, call: str) -> None:
+        self._node._family.check_thread(call, self._node._port.rank)
+        refuse_bad_modes(call)
 
     def _wait(self) -> None:
         called = self._node.now()
@@ -98,6 +103,19 @@ class Family:
         self.deferred: list[Any] = []  # those of a compute span, dated at its end
         self.groups: dict[tuple[int, ...], Any] = {}
         self._room = _FEW
+        self._thread = get_ident()
+
+    def check_thread(self, call: str, rank: int, asynchronous: bool = False) -> None:
+        """Refuse calls of another thread than the worker's: two at once would take each other's messages.
+
+        torch lets a backward pass call its hooks in a thread of its own, while the worker's waits.
+        """
+        if get_ident() == self._thread or (asynchronous and in_a_backward_pass()):
+            return
+        raise RuntimeError(
+            f"{call} on rank {rank} in a thread: only the thread that runs the worker calls its node. Let "
+            "the other one compute, and hand its result over, by a queue.Queue."
+        )
 
     def posted(self, handle: Handle) -> None:
         """Keep ``handle``; let the delivered ones go whenever there are twice as many as were left."""

@@ -142,6 +142,7 @@ class Messages:
     # what every call shares
 
     def _enter(self, name: str, asynchronous: bool = False) -> None:
+        self._family.check_thread(f"node.{name}", self._port.rank, asynchronous)
         refuse_bad_modes(f"node.{name}", asynchronous)
         if self._family.computing and not asynchronous:
             raise RuntimeError(

@@ -7,6 +7,7 @@ one more handler of ``logging``, a write to ``os.environ``, a call of ``os.chdir
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ import torch
 from torch.utils import _device
 
 _C: Any = torch._C
+_events: Any = asyncio.events
 _warnings: Any = warnings
 _logging: Any = logging
 
@@ -50,6 +52,8 @@ def watched() -> Iterator[None]:
     """While it lasts, writes to the environment and changes of the working folder are noticed."""
     environ: Any = os.environ
     plain, chdir = environ._data, os.chdir
+    loops = getattr(_events._event_loop_policy, "_local", None)  # asyncio.run leaves none behind
+    loop = dict(vars(loops)) if loops else {}
 
     def noted(path: Any) -> None:
         _seen["cwd"] = None
@@ -65,6 +69,8 @@ def watched() -> Iterator[None]:
         plain.update(environ._data)
         environ._data, os.chdir = plain, chdir
         profiled[0] = False
+        if loops:
+            vars(loops).update(loop)
 
 
 def read() -> Settings:
@@ -85,12 +91,13 @@ def read() -> Settings:
         _C._get_deterministic_algorithms() and 1 + _C._get_deterministic_algorithms_warn_only(),
         _C._get_cudnn_benchmark(),
         _C._get_cudnn_deterministic(),
+        _loop(),
     )
 
 
 def of_a_fresh_process(now: Settings) -> Settings:
     """What a node begins with: output, warnings, logging and environment as its caller has them."""
-    return (*now[:8], 0, _NO_MODES, 0, False, False, False, False)
+    return (*now[:8], 0, _NO_MODES, 0, False, False, False, False, None)
 
 
 def write(target: Settings, now: Settings) -> None:
@@ -207,6 +214,18 @@ def _put_dispatch_modes(wanted: Any) -> None:
         _C._push_on_torch_dispatch_stack(mode)
 
 
+def _loop() -> Any:
+    """asyncio's running loop, which a notebook's caller has too, and the hooks that go with it."""
+    loop = _events._get_running_loop()
+    return loop and (loop, sys.get_asyncgen_hooks())
+
+
+def _put_loop(wanted: Any) -> None:
+    loop, hooks = wanted or (None, (None, None))
+    _events._set_running_loop(loop)
+    sys.set_asyncgen_hooks(*hooks)
+
+
 def _put_attribute(owner: Any, name: str) -> Any:
     return lambda wanted: setattr(owner, name, wanted)
 
@@ -227,4 +246,5 @@ _WRITERS = (
     lambda wanted: torch.use_deterministic_algorithms(bool(wanted), warn_only=wanted == 2),
     _C._set_cudnn_benchmark,
     _C._set_cudnn_deterministic,
+    _put_loop,
 )

@@ -158,7 +158,9 @@ def gradient(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
 
 
 def _flattened(part: torch.Tensor | None, leaf: nn.Parameter) -> torch.Tensor:
-    return leaf.new_zeros(leaf.numel()) if part is None else part.reshape(-1)
+    if part is None:
+        return leaf.new_zeros(leaf.numel())
+    return (part.to_dense() if part.is_sparse else part).reshape(-1)  # nn.Embedding(sparse=True)
 
 
 def sgd_step(model: nn.Module, gradient: torch.Tensor, lr: float) -> None:

@@ -120,7 +120,7 @@ def _attributes(value: Any) -> dict[str, Any]:
         found |= attributes if isinstance(attributes, dict) else {}
     if isinstance(value, nn.Module):  # reached as attributes, stored in dictionaries
         for group in ("_parameters", "_buffers", "_modules"):
-            found = found.pop(group, {}) | found
+            found = dict(found.pop(group, {})) | found
     return found
 
 

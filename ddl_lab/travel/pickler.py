@@ -17,6 +17,7 @@ from torch.storage import TypedStorage, UntypedStorage
 
 from .blame import Refusal
 from .modules import at, imported_by, is_installed, is_own, name_of, names_in, place_of
+from .remade import reduce_remade
 from .storages import is_simple, reduce_storage, reduce_strided, typed_storage
 from .unnamed import reduce_unnamed
 
@@ -86,6 +87,8 @@ class Pickler(cloudpickle.Pickler):
         for kind, reduce in _BY_KIND:
             if isinstance(obj, kind):
                 return reduce(self, obj)
+        if (remade := reduce_remade(obj)) is not None:
+            return remade
         unnamed = None if self._returns else reduce_unnamed(obj)
         if unnamed is not None and not is_installed(sys.modules.get(obj.__module__)):
             self.meet(sys.modules.get(obj.__module__))

@@ -24,7 +24,7 @@ ENGINES = {
 }
 REFUSED = sorted({d for d in vars(torch).values() if isinstance(d, torch.dtype)} - {*TRAVELS}, key=str)
 LAYOUTS = (
-    "flat", "square", "columns", "every other", "0-d", "empty", "offset", "conjugated", "negated",
+    "flat", "square", "columns", "every other", "single", "0-d", "empty", "offset", "conjugated", "negated",
     "of a graph", "parameter", "subclass", "channels last",
 )  # fmt: skip
 READ_ONLY = ("expanded", "unfolded", "of a graph")
@@ -65,7 +65,8 @@ def laid(dtype, layout, rank):
         return leaf if layout == "parameter" else leaf * 1
     return {
         "flat": lambda: flat, "square": lambda: flat.view(3, 4), "columns": lambda: flat.view(3, 4).T,
-        "every other": lambda: flat[::2], "0-d": lambda: flat[3], "empty": lambda: flat[:0].view(0, 3),
+        "every other": lambda: flat[::2], "single": lambda: flat[6::4][:1],  # with a stride of 4
+        "0-d": lambda: flat[3], "empty": lambda: flat[:0].view(0, 3),
         "offset": lambda: flat[5:], "expanded": lambda: flat[1:2].expand(4),
         "unfolded": lambda: flat.unfold(0, 3, 1), "subclass": lambda: flat.as_subclass(Subclass),
         "channels last": lambda: flat.view(1, 2, 2, 3).contiguous(memory_format=torch.channels_last),
@@ -74,7 +75,8 @@ def laid(dtype, layout, rank):
 
 def bits(tensor):
     """Type, shape and numbers, which travel and compare; NaN is NaN whatever its bits."""
-    plain = tensor.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg().contiguous()
+    plain = tensor.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+    plain = plain.clone(memory_format=torch.contiguous_format)
     if plain.dtype.is_floating_point and plain.dtype.itemsize > 1:
         plain = plain.nan_to_num(nan=-77.0)
     return str(plain.dtype), tuple(plain.shape), plain.reshape(-1).view(torch.uint8).tolist()
