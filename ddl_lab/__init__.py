@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .learner.predictions import ask
     from .node.node import Node
     from .processes.run import Run, run, start
+    from .restarts import keep_going
     from .training.data import Digits, batches
     from .training.loss import bce_with_logits, cross_entropy
     from .training.model import accuracy, gradient, make_model, parameters, sgd_step
@@ -45,10 +46,11 @@ _ROOMS = {
     "learner.near": ("within",),
     "learner.predictions": ("ask",),
     "processes.run": ("Run", "run", "start"),
+    "restarts": ("keep_going",),
     "virtual.simulation": ("Simulation", "simulate"),
     "widgets": ("Slider", "explore", "vary"),
 }
-_HISTORIES = ("History", "run", "start", "simulate", "Simulation")  # what gives one
+_HISTORIES = ("History", "run", "start", "simulate", "Simulation", "keep_going")  # what gives one
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["load_digits", *_ROOM_OF]  # noqa: PLE0604  (names, from the table above)
 

@@ -36,12 +36,20 @@ class LabError(Exception):
 
 
 class WorkerError(LabError):
-    """A worker raised, or its process was killed. ``rank`` says whose; ``cause_type`` names the error."""
+    """A worker raised, or its process was killed. ``rank`` says whose; ``cause_type`` names the error.
 
-    def __init__(self, message: str, rank: int = -1, cause_type: str = "") -> None:
+    ``at_s``: when, on the run's clock, which is where ``history`` ends. ``killed``: by a signal, or because
+    the cluster has it so; a worker that raised was not.
+    """
+
+    def __init__(
+        self, message: str, rank: int = -1, cause_type: str = "", at_s: float = 0.0, killed: bool = False
+    ) -> None:
         super().__init__(message)
         self.rank = rank
         self.cause_type = cause_type
+        self.at_s = at_s
+        self.killed = killed
 
 
 class DeadlockError(LabError):
@@ -145,8 +153,8 @@ def show_frame(frame: Frame) -> Iterable[str]:
         yield f"    {source}"
 
 
-def worker_error(rank: int, failure: Failure) -> LabError:
-    """The error the caller raises for a node's ``failure``: rank and cause first, then the lines."""
+def worker_error(rank: int, failure: Failure, at_s: float = 0.0) -> LabError:
+    """The error the caller raises for a node's ``failure`` at ``at_s``: rank and cause, then the lines."""
     if failure.kind == "mismatch":
         return CollectiveMismatch(failure.message)
     lines = [f"rank {rank} raised {failure.type_name}: {failure.message}".rstrip(": ")]
@@ -154,14 +162,13 @@ def worker_error(rank: int, failure: Failure) -> LabError:
         lines += show_frame(frame)
     lines += [f"  note: {note}" for note in failure.notes]
     lines += [f"  while handling {cause}" for cause in failure.causes]
-    return WorkerError("\n".join(lines), rank, failure.type_name)
+    return WorkerError("\n".join(lines), rank, failure.type_name, at_s)
 
 
-def failed_error(rank: int, at_s: float) -> WorkerError:
-    """A node died because its cluster says so; a paced run ends its process, as the message says."""
-    return WorkerError(
-        f"rank {rank} was killed by SIGKILL, as the cluster has it: fails={{{rank}: {at_s:g}}}.", rank
-    )
+def failed_error(rank: int, at_s: float, why: str) -> WorkerError:
+    """A node died at ``at_s`` because its cluster says so, ``why``; a paced run ends its process."""
+    said = f"rank {rank} was killed by SIGKILL, as the cluster has it: {why}."
+    return WorkerError(said, rank, at_s=at_s, killed=True)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ MAP = ROOT / "docs" / "package.md"
 FLOORS = {
     5: ["widgets", "exercises", "learner"],  # what the learner touches
     4: ["plots", "strategies"],  # what is drawn, and what is taught
-    3: ["processes", "virtual", "forecast", "ticker", "interpreter"],  # the two engines
+    3: ["processes", "virtual", "restarts", "forecast", "ticker", "interpreter"],  # the two engines
     2: ["node", "training"],  # what a worker is given, and its task
     1: ["travel", "cluster", "history", "errors", "ranges", "counted", "tables", "moved"],  # the ground
 }
 STAIRS = {  # the floors inside a room
-    "processes": {4: ["run", "torchrun"], 3: ["watch"], 2: ["launch"], 1: ["transports", "plan"]},
+    "processes": {4: ["run", "torchrun"], 3: ["watch", "job"], 2: ["launch"], 1: ["transports", "plan"]},
     "plots": {2: ["labs", "histories"], 1: ["canvas", "costs", "lines", "parts", "standing"]},
 }
 NAMES = {

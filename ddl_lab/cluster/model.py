@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..counted import counted
-from ..ranges import check_by_rank, check_choice, check_count, check_number, check_ranks
-from ..tables import html_table, in_words
-from . import collectives, jitter
+from ..ranges import check_choice, check_count, check_number, check_ranks
+from ..tables import html_table
+from . import collectives, jitter, shown
 from .collectives import Cost, Work
+from .faults import BY_RANK, NEVER_S, check_faults, drawn_failure_s, left_by_rank
 from .levels import NAME as TWO_LEVEL
 from .speeds import Geometric, checked_speeds, geometric
 from .work import Hosts, hosts_of
@@ -61,7 +62,12 @@ class Cluster:
     rank 2 0.5 s longer."""
     fails: Mapping[int, float] = field(default_factory=dict)
     """By rank the second, 0 or more, at which it dies, unless it has returned: the run ends with the
-    ``WorkerError`` of a killed process, in ``simulate`` and in a paced ``run``."""
+    ``WorkerError`` of a killed process, in ``simulate`` and in a paced ``run``. For attempt 0 alone."""
+    mtbf_s: float | None = None
+    """Mean seconds between failures of one node, above 0: each dies after an exponential time, drawn from
+    (seed, attempt, rank). Of n nodes the first dies after mtbf_s / n in the mean. None: only ``fails``."""
+    attempt: int = 0
+    """Which attempt of ``keep_going`` this is, 0 or more: it decides which failures are drawn."""
     algorithm: str = "ring"
     """How collectives are done: "ring", "direct", "doubling", "tree" (``collectives.py`` has the formulas);
     "two-level", inside the hosts and between them (``levels.py``), where a group has equally many ranks on
@@ -81,23 +87,13 @@ class Cluster:
         if type(self.seed) is not int:
             raise ValueError(f"seed={self.seed!r}: it takes a whole number.")
         check_choice("algorithm", self.algorithm, (*collectives.ALGORITHMS, TWO_LEVEL, "auto"))
-        self._check_by_rank()
-        for name in ("slow", "stalls", "fails"):  # a copy: what is checked stays as it is
+        check_faults(self.slow, self.stalls, self.fails)
+        if self.mtbf_s is not None:
+            check_number("mtbf_s", self.mtbf_s, "seconds, or None for nodes that don't fail")
+        if type(self.attempt) is not int or self.attempt < 0:
+            raise ValueError(f"attempt={self.attempt!r}: it takes a whole number from 0 up.")
+        for name in BY_RANK:  # a copy: what is checked stays as it is
             object.__setattr__(self, name, dict(getattr(self, name)))
-
-    def _check_by_rank(self) -> None:
-        check_by_rank("slow", self.slow, "factors", "{3: 4.0}")
-        for rank, factor in self.slow.items():
-            check_number(f"slow[{rank}]", factor, "times as long")
-        check_by_rank("stalls", self.stalls, "(every, seconds)", "{2: (10, 0.5)}")
-        for rank, stall in self.stalls.items():
-            if not isinstance(stall, tuple | list) or len(stall) != 2:
-                raise ValueError(f"stalls[{rank}]={stall!r}: it takes (every, seconds), as in (10, 0.5).")
-            check_count(f"stalls[{rank}][0]", stall[0], "counting compute spans")
-            check_number(f"stalls[{rank}][1]", stall[1], "seconds", least=0)
-        check_by_rank("fails", self.fails, "seconds", "{1: 0.5}")
-        for rank, at_s in self.fails.items():
-            check_number(f"fails[{rank}]", at_s, "seconds", least=0)
 
     @classmethod
     def measure(cls, transport: str = "auto", nodes: int = 2) -> Cluster:
@@ -115,8 +111,31 @@ class Cluster:
             )
         if isinstance(self.speeds, Geometric):
             self.speeds.check_nodes(nodes)
-        for name in ("slow", "stalls", "fails"):
+        for name in BY_RANK:
             check_ranks(name, getattr(self, name), nodes)
+
+    def fails_s(self, rank: int) -> float:
+        """Seconds after the start at which ``rank`` dies in this attempt; infinite where it does not."""
+        at_s = self.fails.get(rank, NEVER_S) if self.attempt == 0 else NEVER_S
+        if self.mtbf_s is None:
+            return at_s
+        return min(at_s, drawn_failure_s(self.mtbf_s, self.seed, self.attempt, rank))
+
+    def failing(self, rank: int) -> str:
+        """Why ``rank`` dies in this attempt, as the cluster is written."""
+        at_s = self.fails_s(rank)
+        if self.attempt == 0 and self.fails.get(rank) == at_s:
+            return f"fails={{{rank}: {at_s:g}}}"
+        told = f", attempt={self.attempt}" if self.attempt else ""
+        return f"mtbf_s={self.mtbf_s:g} with seed={self.seed}{told} lets it fail after {at_s:.4g} s"
+
+    def of_ranks(self, ranks: Sequence[int]) -> Cluster:
+        """The cluster of these of its ranks alone, renumbered 0, 1, … in the order given; each keeps its
+        speed, and what goes wrong with it."""
+        changes: dict[str, Any] = {name: left_by_rank(getattr(self, name), ranks) for name in BY_RANK}
+        if isinstance(self.speeds, Sequence | Geometric):
+            changes["speeds"] = [self.speed(rank) for rank in ranks]
+        return replace(self, **changes)
 
     def speed(self, rank: int) -> float:
         """Samples a second of ``rank`` in the mean, its slow factor aside."""
@@ -212,36 +231,8 @@ class Cluster:
     def _repr_html_(self) -> str:
         return html_table("Cluster: a cost model", self._rows())
 
-    def _rows(self) -> list[tuple[str, str]]:
-        speeds: Any = self.speeds
-        if isinstance(speeds, Geometric):
-            told = f"{in_words(speeds.first, 'samples/s')} · {speeds.alpha:g}^rank"
-        elif isinstance(speeds, Sequence):
-            told = f"{min(speeds, default=0):,.4g} to {in_words(max(speeds, default=0), 'samples/s')}"
-        else:
-            told = in_words(speeds, "samples/s")
-        rows = [("computes", f"{told}, {in_words(self.flops_per_s, 'FLOP/s')}")]
-        link = f"{in_words(self.latency_s, 's')} + bytes / ({in_words(self.bandwidth_bytes_per_s, 'B/s')})"
-        rows.append(("a message", link))
-        return rows + self._special_rows()
-
-    def _special_rows(self) -> list[tuple[str, str]]:
-        """What is unlike the defaults."""
-        rows = []
-        if self.host_size is not None:
-            latency, bandwidth = self.host_latency_s, self.host_bandwidth_bytes_per_s
-            link = f"{in_words(latency, 's')} + bytes / ({in_words(bandwidth, 'B/s')})"
-            rows.append((f"… within a host of {self.host_size}", link))
-        if self.jitter != "constant":
-            spread = f", spread {self.jitter_spread:g}" if self.jitter == "lognormal" else ""
-            rows.append(("compute times", f"{self.jitter}{spread}, seed {self.seed}"))
-        rows += [(f"rank {rank}", f"takes {factor:g} times as long") for rank, factor in self.slow.items()]
-        rows += [
-            (f"rank {rank}", f"stalls {in_words(s, 's')} every {every} spans")
-            for rank, (every, s) in self.stalls.items()
-        ]
-        rows += [(f"rank {rank}", f"fails at {in_words(at, 's')}") for rank, at in self.fails.items()]
-        return [*rows, ("collectives", self.algorithm)]
+    def _rows(self) -> list[shown.Row]:
+        return list(shown.rows(self))
 
 
 _USUAL = Cluster()

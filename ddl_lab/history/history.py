@@ -11,6 +11,7 @@ import numpy as np
 
 from ..counted import counted
 from . import archive, critical, trace
+from .attempts import Attempt
 from .recorder import KINDS, Recorder
 from .spans import Spans, spans_of
 
@@ -36,9 +37,13 @@ class History:
     finished_s: dict[int, float] = field(default_factory=dict)  # by rank: when the worker ended
     about: dict[str, Any] = field(default_factory=dict)  # engine, transport, cluster: for titles
     startup_s: float = 0.0  # wall seconds from the call to the workers' common start
+    failed_s: float | None = None  # when a worker failed, which ended the run
+    attempts: list[Attempt] = field(default_factory=list)  # of ``keep_going``: the one that finished is last
 
     def __post_init__(self) -> None:
         self._tables: dict[str, tuple[int, Any]] = {}
+        for recorder in self.recorders if self.attempts else ():
+            recorder.failures_s = tuple(attempt.at_s for attempt in self.attempts[:-1])
 
     def __repr__(self) -> str:
         rows = sum(r.steps for r in self.recorders)
@@ -85,13 +90,27 @@ class History:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds from the common start to the end of the last worker (so far, while it runs)."""
+        """Seconds from the common start to the end of the last worker, or to the failure that ended the run.
+
+        While it runs: so far.
+        """
+        if self.failed_s is not None:
+            return self.failed_s
         ends = [0.0, *self.finished_s.values()]
         if len(self.finished_s) < self.nodes:
             arrays = [r.span_array()["end_s"] for r in self.recorders]
             arrays += [rows["time_s"] for r in self.recorders for rows in r.row_arrays().values()]
             ends += [float(times.max()) for times in arrays if len(times)]
         return max(ends)
+
+    def fail(self, at_s: float) -> None:
+        """A worker failed at ``at_s``: the run ends there, whatever others did before they knew."""
+        self.failed_s = at_s
+        for recorder in self.recorders:
+            recorder.cut(at_s)
+        for rank in [rank for rank, end_s in self.finished_s.items() if end_s > at_s]:
+            del self.finished_s[rank]
+            self.results[rank] = None
 
     def _table(self, name: str, build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """``build()``, or the last one where nothing was recorded since."""
@@ -186,6 +205,7 @@ class History:
         recorders = [r.drained() for r in self.recorders]
         about = {"clock": self.clock, "startup_s": self.startup_s, "about": self.about}
         about["finished_s"] = {str(rank): end for rank, end in self.finished_s.items()}
+        about |= {"failed_s": self.failed_s, "attempts": self.attempts}
         return archive.write(Path(path), about, recorders, self.results)
 
     def save_trace(self, path: str | Path) -> Path:
@@ -210,7 +230,9 @@ class History:
             recorder.absorb(packet)
             recorders.append(recorder)
         ends = {int(rank): end for rank, end in about["finished_s"].items()}
-        return cls(about["clock"], recorders, results, ends, about["about"], about["startup_s"])
+        attempts = [Attempt(*told) for told in about.get("attempts", ())]
+        known = about["about"], about["startup_s"], about.get("failed_s"), attempts
+        return cls(about["clock"], recorders, results, ends, *known)
 
 
 def _plot(name: str, *args: Any, **options: Any) -> Figure:

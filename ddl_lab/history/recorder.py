@@ -68,6 +68,7 @@ class Recorder:
         self.samples = 0.0  # computed in spans that say how many
         self.missed_s = 0.0  # of a paced run: what this machine took beyond the pace, known at the end
         self.last: dict[str, float] = {}  # the newest row
+        self.failures_s: tuple[float, ...] = ()  # when attempts before the last one ended
 
     def span(
         self, kind: str, start: float, end: float, peer: int = -1, nbytes: int = 0, label: str = ""
@@ -77,6 +78,11 @@ class Recorder:
         if code is None:
             code = self._new_label(label)
         self.spans += _SPAN.pack(_CODE[kind], code, peer, start, end, nbytes)
+
+    def label_code(self, label: str) -> int:
+        """The number by which spans name ``label``."""
+        code = self._label_codes.get(label)
+        return self._new_label(label) if code is None else code
 
     def _new_label(self, label: str) -> int:
         code = len(self.labels)
@@ -126,6 +132,21 @@ class Recorder:
         self.labels = list(packet.labels)
         self.bytes_sent, self.messages_sent = packet.bytes_sent, packet.messages_sent
         self.last, self.samples, self.missed_s = packet.last, packet.samples, packet.missed_s
+
+    def cut(self, at_s: float) -> None:
+        """Leave out what ended after ``at_s``, as a failure ended the run then.
+
+        What was sent stays counted: the bytes had left.
+        """
+        spans = self.span_array()
+        self.spans = bytearray(spans[spans["end_s"] <= at_s].tobytes())
+        kept = {names: rows[rows["time_s"] <= at_s] for names, rows in self.row_arrays().items()}
+        self.metrics = {names: bytearray(rows.tobytes()) for names, rows in kept.items() if len(rows)}
+        self.steps = sum(map(len, kept.values()))
+        self.sent_at = self.sent_at[: self.steps * _COUNT.size]
+        newest = [(names, rows[-1]) for names, rows in kept.items() if len(rows)]
+        names, row = max(newest, key=lambda item: int(item[1]["step"]), default=((), {}))
+        self.last = {name: float(row[name]) for name in names}
 
     @property
     def size(self) -> int:

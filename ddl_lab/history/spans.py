@@ -35,7 +35,8 @@ class Spans:
     bytes: Array
     label: Array  # text
     awaited: Array  # of a wait: the kind it waits for; -1 where the label names none
-    group: Array  # of a collective: a number for its group, as the label names it
+    group: Array  # of a collective: a number for its group, as the label names it, in its attempt
+    attempt: Array  # 0, or which one of those that a run took to go on after failures
 
     @cached_property
     def before(self) -> Array:
@@ -97,9 +98,8 @@ class Spans:
         waited = sends[self.after[sends] >= 0]
         taken[waited] = self.end_s[self.after[waited]]
         _, size = np.unique(self.bytes, return_inverse=True)
-        way = np.where(
-            self.kind == SEND, self.rank * self.nodes + self.peer, self.peer * self.nodes + self.rank
-        )
+        sender, receiver = (np.where(self.kind == kind, self.rank, self.peer) for kind in (SEND, RECV))
+        way = (self.attempt * self.nodes + sender) * self.nodes + receiver
         key = way.astype(np.int64) * (int(size.max(initial=0)) + 1) + size
         sends = sends[np.lexsort((taken[sends], key[sends]))]
         recvs = recvs[np.lexsort((taken[recvs], key[recvs]))]
@@ -142,7 +142,7 @@ def spans_of(recorders: Sequence[Recorder]) -> Spans:
     arrays = [recorder.span_array() for recorder in recorders]
     rows = np.concatenate(arrays) if arrays else Recorder().span_array()
     rank = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
-    labels, awaited, groups = [], [], []
+    labels, awaited, groups, attempts = [], [], [], []
     known: dict[str, int] = {}
     for recorder, array in zip(recorders, arrays, strict=True):
         words = list(recorder.labels)
@@ -151,11 +151,14 @@ def spans_of(recorders: Sequence[Recorder]) -> Spans:
         awaited.append(np.array(codes)[array["label"]])
         named = [known.setdefault(_group_of(word), len(known)) for word in words]
         groups.append(np.array(named)[array["label"]])
+        attempts.append(np.searchsorted(recorder.failures_s, array["end_s"]))
     kind, start_s, end_s, peer, size = (rows[n] for n in ("kind", "start_s", "end_s", "peer", "bytes"))
     text = np.concatenate(labels) if labels else np.empty(0, dtype=object)
     waits = np.concatenate(awaited) if awaited else np.empty(0, dtype=np.int64)
     group = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
-    return Spans(len(arrays), rank, kind, start_s, end_s, peer, size, text, waits, group)
+    attempt = np.concatenate(attempts) if attempts else np.empty(0, dtype=np.int64)
+    group = attempt * len(known) + group
+    return Spans(len(arrays), rank, kind, start_s, end_s, peer, size, text, waits, group, attempt)
 
 
 def _group_of(label: str) -> str:

@@ -27,12 +27,12 @@ class _Compute:
     def __enter__(self) -> None:
         self.node._enter("compute")
         self.node._family.computing = True
-        self.started = self.node._port.now()
+        self.started = self.node._port.computes(self.unit, self.amount)
 
     def __exit__(self, kind: type[BaseException] | None, e: Any, tb: TracebackType | None) -> None:
         self.node._family.computing = False
         if kind is None:
-            end = self.node._port.computed(self.started, self.unit, self.amount)
+            end = self.node._port.computed(self.started)
             self.node._recorder.span("compute", self.started, end)
             if self.unit == "samples":
                 self.node._recorder.samples += self.amount

@@ -118,8 +118,14 @@ class Port(Protocol):
     def now(self) -> float:
         """Seconds on this node's clock."""
 
-    def computed(self, started: float, unit: str, amount: float) -> float:
-        """End a compute span of ``amount`` samples, flops or seconds; returns its end."""
+    def computes(self, unit: str, amount: float) -> float:
+        """Begin a compute span of ``amount`` samples, flops or seconds; returns when it begins.
+
+        A node that its cluster lets die within that span does not return: nothing of it is done.
+        """
+
+    def computed(self, started: float) -> float:
+        """End the compute span that began at ``started``; returns its end."""
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
         """Post a message; with ``snapshot`` what it holds now travels, and the ticket keeps it."""

@@ -29,6 +29,7 @@ class Plan:
     transport: str
     cluster: Cluster | None  # whose pace to keep
     timeout_s: float | None
+    began_s: float = 0.0  # where its clock begins: after attempts that have failed
 
     @property
     def note(self) -> str:

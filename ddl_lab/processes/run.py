@@ -47,16 +47,18 @@ def run(
     (``WorkerError``, ``DeadlockError``, ``CollectiveMismatch``, ``StoppedRun``) with the history so
     far; ``KeyboardInterrupt`` with ``.history`` after Ctrl-C or Stop, when all processes have ended.
     """
+    asked = plan(worker, nodes, device, transport, cluster, timeout_s, args)
     if is_rank():
-        job = plan(worker, nodes, device, transport, cluster, timeout_s, args)
-        return torchrun.run_as_rank(worker, args, job)
+        return torchrun.run_as_rank(worker, args, asked)
+    return carry_out(worker, args, asked, progress)
+
+
+def carry_out(worker: Callable[..., Any], args: Sequence[Any], asked: Plan, progress: bool) -> History:
+    """Start a run as planned, and wait for its end: what ``run`` does once all is checked."""
     runs: list[Run] = []
     try:
         with Interrupts(runs):
-            return start(
-                worker, nodes, device=device, transport=transport, cluster=cluster,
-                timeout_s=timeout_s, args=args, progress=progress,
-            )._watch()  # fmt: skip
+            return Run(freeze(worker, tuple(args)), asked, progress)._begin()._watch()
     except BaseException:  # also an interrupt that came just as they were let through again
         with Interrupts(runs):
             raise
@@ -119,7 +121,10 @@ class Run:
         about: dict[str, Any] = {"engine": "processes", "transport": self._plan.transport}
         about |= {"device": self._plan.device, "marks": list(run.marks)}
         clock = "wall" if self._plan.cluster is None else "paced"
-        return History(clock, run.recorders, results, dict(run.finished), about, run.startup_s)
+        history = History(clock, run.recorders, results, dict(run.finished), about, run.startup_s)
+        if run.failed_s is not None:
+            history.fail(run.failed_s)
+        return history
 
     def _result(self, rank: int) -> Any:
         """What ``rank`` has returned, None until then; rebuilding it runs its classes' own code."""
@@ -131,7 +136,7 @@ class Run:
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
             said = f"rank {rank} returned something that can't be rebuilt in this process: {why}"
-            run.error = run.error or WorkerError(said, rank, type(error).__name__)
+            run.error = run.error or WorkerError(said, rank, type(error).__name__, run.finished[rank])
             return None
 
     @uninterrupted

@@ -20,6 +20,7 @@ from ..node.node import Node
 from ..node.port import Ticket
 from ..travel.capture import freeze_result, is_plain, own_modules, thaw, thaw_result
 from ..travel.modules import Spaces
+from .failures import Failures
 from .meetings import Meeting, Meetings
 from .network import END, WAKE, Events, Network
 from .port import VirtualPort
@@ -30,22 +31,23 @@ from .waits import Waits
 class Hub:
     """Runs the nodes of one simulation in ``run`` and ``close``; whoever calls these is at home."""
 
-    def __init__(self, frozen: bytes, nodes: int, cluster: Cluster, max_events: int) -> None:
-        self.events, self._cluster, self._frozen = Events(max_events), cluster, frozen
+    def __init__(self, frozen: bytes, nodes: int, cluster: Cluster, max_events: int, began_s: float) -> None:
+        self.events, self._cluster, self._frozen = Events(max_events, began_s), cluster, frozen
+        self._failures = Failures(cluster, nodes, began_s)
         self._waits = Waits(self.events, lambda rank: self._network.is_coming(rank))
         names = own_modules(frozen)
         self._turns = turns = Turns(nodes, self._waits, Spaces(names) if names else None)
         self._network = Network(cluster, nodes, self.events, self._settled, self._waits.doubt)
         self._meetings = Meetings(cluster, self.events, self._settled)
-        world = cluster, self.events, self._network, self._meetings, turns
+        world = cluster, self.events, self._network, self._meetings, turns, self._failures
         self._ports = [VirtualPort(rank, *world) for rank in range(nodes)]
         recorders = [Recorder() for _ in range(nodes)]
         self.history = History("virtual", recorders, [None] * nodes, about={"engine": "simulate"})
         self._ranks = tuple(range(nodes))
         self._closing = False
         for rank in self._ranks:
-            self.events.at(0.0, WAKE, rank, self._start, rank)
-        for rank, at_s in cluster.fails.items():
+            self.events.at(began_s, WAKE, rank, self._start, rank)
+        for rank, at_s in self._failures.at_s.items():
             self.events.at(at_s, END, rank, self._die, rank)
 
     def run(self, budget_s: float | None) -> bool:
@@ -92,7 +94,7 @@ class Hub:
         except BaseException as error:
             if self._closing or isinstance(error, KeyboardInterrupt):
                 raise
-            self.events.fail(port.time, rank, worker_error(rank, failure_of(error)))
+            self.events.fail(port.time, rank, worker_error(rank, failure_of(error), port.time))
         else:
             self.events.at(port.time, END, rank, self._returned, rank)
         finally:
@@ -115,13 +117,15 @@ class Hub:
             self._waits.doubt(other)
 
     def _die(self, rank: int) -> None:
-        """The cluster lets this node fail now; it has not got further."""
+        """The cluster lets this node fail now; nobody has got further."""
         if rank in self._waits.returned:
+            for held in self._failures.passed():
+                self._turns.resume(held)
             return
         stuck = len(self._waits.on) + len(self._waits.returned) == len(self._ports)
         if stuck and self.events.only(self._die):  # real nodes would have been found stuck at once
             raise self._waits.deadlock()
-        raise failed_error(rank, self._cluster.fails[rank])
+        raise failed_error(rank, self.events.now, self._cluster.failing(rank))
 
 
 def _let_go(worker: Any) -> None:

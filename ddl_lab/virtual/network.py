@@ -37,8 +37,8 @@ class Events:
     ``limit``: after so many, ``run`` raises ``StoppedRun``.
     """
 
-    def __init__(self, limit: int = sys.maxsize) -> None:
-        self.now = 0.0
+    def __init__(self, limit: int = sys.maxsize, began_s: float = 0.0) -> None:
+        self.now = began_s
         self.limit = limit
         self._heap: list[tuple[float, int, int, int, Callable[[Any], None], Any]] = []
         self._entered = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from ..cluster.model import Cluster
 from ..node.port import Collective, Group, Ticket
 from ..node.snapshot import Snapshot
+from .failures import Failures
 from .meetings import Meeting, Meetings
 from .network import POLL, Events, Network
 from .turns import Turns
@@ -32,25 +32,40 @@ class VirtualPort:
         network: Network,
         meetings: Meetings,
         turns: Turns,
+        failures: Failures,
     ) -> None:
         self.rank, self.algorithm = rank, ""
         self.chooses = cluster.algorithm == "auto"
-        self.time = 0.0  # this node's clock: where the hub's is, or ahead of it
+        self.time = events.now  # this node's clock: where the hub's is, or ahead of it
         self._computed = 0  # compute spans so far
-        self._fails_s = cluster.fails.get(rank, math.inf)
+        self._span_ends = 0.0
+        self._fails_s = failures.of(rank)
+        self._failures = failures
         self._cluster, self._events, self._turns = cluster, events, turns
         self._network, self._meetings = network, meetings
 
     def now(self) -> float:
         return self.time
 
-    def computed(self, started: float, unit: str, amount: float) -> float:
+    def computes(self, unit: str, amount: float) -> float:
         self._computed += 1
-        self.time = started + self._cluster.span_s(self.rank, unit, amount, self._computed)
-        if self.time > self._fails_s or self._events.count():  # it gets no further: the hub says why
-            self.time = min(self.time, self._fails_s)
+        self._span_ends = self.time + self._cluster.span_s(self.rank, unit, amount, self._computed)
+        if self._span_ends > self._fails_s:  # it dies in the span, of which nothing is done: the hub says why
             self._turns.give_way()
         return self.time
+
+    def computed(self, started: float) -> float:
+        self._reach(self._span_ends)
+        if self._events.count():  # it gets no further
+            self._turns.give_way()
+        return self.time
+
+    def _reach(self, time_s: float) -> None:
+        """Set the clock forward, once no failure before ``time_s`` can end the run."""
+        self.time = time_s
+        while time_s > self._failures.next_s:
+            self._failures.hold(self.rank)
+            self._turns.give_way()
 
     def send(self, group: Group, tensor: Tensor, dst: int, tag: int, ticket: Ticket, snapshot: bool) -> None:
         payload = tensor.clone() if snapshot else tensor
@@ -81,7 +96,7 @@ class VirtualPort:
             self._turns.give_way()  # all happens until this node's time
         if over := done():
             return over
-        self.time += POLL_S
+        self._reach(self.time + POLL_S)
         return False
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:

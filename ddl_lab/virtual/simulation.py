@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..cluster.model import Cluster
+from ..errors import WorkerError
 from ..history.history import History
 from ..ranges import check_count
 from ..ticker import Progress
@@ -47,12 +48,14 @@ class Simulation:
         cluster: Cluster = _USUAL,
         args: Sequence[Any] = (),
         max_events: int = MAX_EVENTS,
+        began_s: float = 0.0,
     ) -> None:
+        """``began_s``: where the clock begins, after attempts that have failed."""
         _refuse_here("simulate")
         check_count("max_events", max_events, "as in max_events=10_000_000")
         nodes, args = check_nodes(nodes, MOST_NODES), check_args(args)
         check_worker(worker, args)
-        self._hub = Hub(freeze(worker, args), nodes, check_cluster(cluster, nodes), max_events)
+        self._hub = Hub(freeze(worker, args), nodes, check_cluster(cluster, nodes), max_events, began_s)
         self._finished = self._closed = False
 
     @property
@@ -87,6 +90,8 @@ class Simulation:
                 self._finished = self._hub.run(budget_s)
         except BaseException as error:
             error.history = self.history  # type: ignore[attr-defined]
+            if isinstance(error, WorkerError):
+                self.history.fail(error.at_s)
             with suppress(KeyboardInterrupt):  # a second one: the first is on its way
                 self.close()
             raise
@@ -167,7 +172,12 @@ def simulate(
     Raises ``TypeError`` and ``ValueError`` for what can't be run, and the ``LabError`` that comes
     first in virtual time. ``KeyboardInterrupt`` ends it too; both carry ``.history``.
     """
-    with Simulation(worker, nodes, cluster, args, max_events) as simulation:
+    return finished(Simulation(worker, nodes, cluster, args, max_events), progress)
+
+
+def finished(simulation: Simulation, progress: bool) -> History:
+    """Go on with a simulation to its end: what ``simulate`` does."""
+    with simulation:
         if progress:
             _advance_in_sight(simulation)
         else:

@@ -99,14 +99,7 @@ def cut_to(cluster: Cluster, nodes: int, of: int) -> Cluster:
     """``cluster`` for fewer nodes than the ``of`` that it was meant for: the first ones, and its last."""
     if nodes == of:
         return cluster
-    place = {rank: rank for rank in range(nodes - 1)} | {of - 1: nodes - 1}
-    changes: dict[str, Any] = {
-        name: {place[rank]: value for rank, value in getattr(cluster, name).items() if rank in place}
-        for name in ("slow", "stalls", "fails")
-    }
-    if isinstance(cluster.speeds, Sequence):
-        changes["speeds"] = [cluster.speeds[rank] for rank in place]
-    return replace(cluster, **changes)
+    return cluster.of_ranks([*range(nodes - 1), of - 1])
 
 
 class Arguments:

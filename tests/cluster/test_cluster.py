@@ -112,6 +112,8 @@ def test_a_latency_below_zero_is_refused(value):
         ("stalls", {1: (3, -1)}, r"stalls\[1\]\[1\]=-1: .* 0 or more seconds"),
         ("stalls", [(3, 1.0)], r"stalls=\[\(3, 1\.0\)\]: it takes \(every, seconds\) by rank"),
         ("fails", {1: -0.5}, r"fails\[1\]=-0\.5: .* 0 or more seconds"),
+        ("mtbf_s", 0.0, r"mtbf_s=0\.0: it takes a finite number above 0 seconds, or None for nodes that"),
+        ("attempt", -1, r"attempt=-1: it takes a whole number from 0 up"),
         ("fails", {1.0: 0.5}, r"fails=\{1\.0: 0\.5\}: it takes seconds by rank, as in fails=\{1: 0\.5\}"),
         (
             "algorithm",
@@ -264,11 +266,11 @@ def test_a_cluster_draws_itself_as_a_table_of_what_is_unlike_the_defaults():
     assert "stalls" not in plain and "host" not in plain and "jitter" not in plain
     told = Cluster(
         speeds=geometric(0.97), host_size=8, jitter="lognormal", slow={1: 4.0}, stalls={2: (10, 0.5)},
-        fails={3: 0.25}, algorithm="auto",
+        fails={3: 0.25}, mtbf_s=400, algorithm="auto",
     )._repr_html_()  # fmt: skip
     for words in (
         "0.97^rank", "within a host of 8", "lognormal, spread 0.5, seed 0", "takes 4 times as long",
-        "stalls 500 ms every 10 spans", "fails at 250 ms", "auto",
+        "stalls 500 ms every 10 spans", "fails at 250 ms", "every 400 s in the mean, seed 0", "auto",
     ):  # fmt: skip
         assert words in told
 

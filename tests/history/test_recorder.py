@@ -24,6 +24,16 @@ def test_spans_keep_kind_peer_bytes_and_label():
     assert recorder.labels[send["label"]] == "late"
 
 
+def test_what_ended_after_a_failure_is_left_out():
+    recorder = filled()
+    recorder.cut(0.6)
+    assert not recorder.spans and list(recorder.row_arrays()) == [("loss",)]
+    assert recorder.last == {"loss": 1.0} and recorder.steps == len(recorder.sent_array()) == 1
+    assert recorder.bytes_sent == 80, "these had left"
+    recorder.cut(0.1)
+    assert recorder.last == {} and not recorder.metrics
+
+
 def test_a_million_spans_take_31_bytes_each():
     recorder = Recorder()
     for _ in range(1000):

@@ -160,7 +160,7 @@ def _endpoint(
         endpoint = ShmEndpoint(rank, plan.nodes, inbox, slot, board, memory)
         supply(endpoint.arena.empty)
     if plan.cluster is not None:
-        endpoint.pace(plan.cluster)
+        endpoint.pace(plan.cluster, plan.began_s)
     return endpoint
 
 

@@ -37,16 +37,24 @@ class Endpoint(Posting):
 
     # Port
 
-    def pace(self, cluster: Cluster) -> None:
-        """From now on take the time that ``cluster`` would."""
-        self.pacer = Pacer(cluster, self.rank)
+    def pace(self, cluster: Cluster, began_s: float = 0.0) -> None:
+        """Take the time that ``cluster`` would, on a clock that begins at ``began_s``."""
+        self.pacer = Pacer(cluster, self.rank, began_s)
         self.chooses = cluster.algorithm == "auto"
 
-    def computed(self, started: float, unit: str, amount: float) -> float:
+    def computes(self, unit: str, amount: float) -> float:
+        started = self.now()
+        if self.pacer:
+            ends = self.pacer.due(started) + self.pacer.begin_span(unit, amount) * self.slow
+            while ends > self.pacer.fails_s:  # it dies in the span, of which nothing is done: its end comes
+                nap(_HANDS_S)
+        return started
+
+    def computed(self, started: float) -> float:
         took = self.now() - started
         planned = took
         if self.pacer:
-            started, planned = self.pacer.due(started), self.pacer.span_s(unit, amount)
+            started, planned = self.pacer.due(started), self.pacer.planned_s
         while (left := started + planned * self.slow - self.now()) > 0 and planned * self.slow > took:
             nap(min(left, _HANDS_S))  # a hand may change the factor meanwhile
         if self.pacer:

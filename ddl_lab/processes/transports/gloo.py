@@ -8,6 +8,7 @@ the run's private folder): a TCPStore could be joined by any user of the host.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -57,12 +58,7 @@ class GlooEndpoint(Endpoint):
     def connect(store: dist.Store, me: int, size: int, local: bool) -> Any:
         """A gloo process group that meets in ``store``; ``local``: all ranks are on this host."""
         options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
-        make = dist.ProcessGroupGloo.create_device
-        try:
-            device = make(hostname="127.0.0.1") if local else dist.ProcessGroupGloo.create_default_device()
-        except RuntimeError as error:
-            raise LabError(f"{_NO_DEVICE} ({str(error).partition(chr(10))[0]})") from None
-        options._devices = [device]
+        options._devices = _devices(local)
         options._timeout = timedelta(days=1)  # a rank that hangs is the supervisor's to find
         with no_strangers() if local else nullcontext():
             return dist.ProcessGroupGloo(store, me, size, options)
@@ -133,6 +129,23 @@ class GlooEndpoint(Endpoint):
         with _peers_alive():
             move(network, group.me, work)
         return last
+
+
+def _devices(local: bool) -> list[Any]:
+    """What gloo listens on: the loopback, or between hosts the interfaces that GLOO_SOCKET_IFNAME names.
+
+    Where that is not set: whatever this host's own name leads to.
+    """
+    make = dist.ProcessGroupGloo.create_device
+    names = "" if local else os.environ.get("GLOO_SOCKET_IFNAME", "")
+    try:
+        if local:
+            return [make(hostname="127.0.0.1")]
+        named = [make(interface=name.strip()) for name in names.split(",") if name.strip()]
+        return named or [dist.ProcessGroupGloo.create_default_device()]
+    except RuntimeError as error:
+        told = f"GLOO_SOCKET_IFNAME={names} names no interface that can be used" if names else _NO_DEVICE
+        raise LabError(f"{told} ({str(error).partition(chr(10))[0]})") from None
 
 
 @contextmanager

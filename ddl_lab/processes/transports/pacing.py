@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 
+from ...cluster.faults import NEVER_S
 from ...cluster.model import Cluster
 
 _LATE_S = 0.01
@@ -23,15 +24,16 @@ _OVERSLEEP_S = 150e-6  # sleeping wakes up to this late: the rest is waited out 
 class Pacer:
     """One rank's share of a cluster: its speed, and its two links. Times are on the run's clock."""
 
-    def __init__(self, cluster: Cluster, rank: int) -> None:
+    def __init__(self, cluster: Cluster, rank: int, began_s: float = 0.0) -> None:
         self.cluster = cluster
-        self.fails_s = cluster.fails.get(rank)
+        self.fails_s = began_s + cluster.fails_s(rank)  # infinite: never
         self._rank = rank
         self._out_free = self._in_free = 0.0
         self._reached = 0.0  # when this rank's last span was due to end
         self._began = self._due_then = 0.0  # the node's call that is on: when it began, and was due to
         self._spans = 0  # compute spans so far
         self.missed_s = 0.0  # what was taken beyond the pace, and isn't made up
+        self.planned_s = 0.0  # how long the compute span that is on should take
 
     def due(self, now: float) -> float:
         """When this rank was due to be where it is ``now``.
@@ -61,10 +63,11 @@ class Pacer:
         self.missed_s += max(0.0, really - priced)
         return max(priced, really)
 
-    def span_s(self, unit: str, amount: float) -> float:
-        """How long the next compute span should take."""
+    def begin_span(self, unit: str, amount: float) -> float:
+        """The next compute span begins; how long it should take."""
         self._spans += 1
-        return self.cluster.span_s(self._rank, unit, amount, self._spans)
+        self.planned_s = self.cluster.span_s(self._rank, unit, amount, self._spans)
+        return self.planned_s
 
     def departure(self, posted: float, dst: int, nbytes: int) -> float:
         """When the first byte of a message posted now reaches the receiver: one message at a time."""
@@ -98,13 +101,15 @@ def die_in_time(pacer: Pacer | None, origin: float, returned: threading.Event) -
 
     ``origin``: ``time.monotonic`` of the common start.
     """
-    if pacer is None or pacer.fails_s is None:
+    if pacer is None or pacer.fails_s == NEVER_S:
         return
     at = origin + pacer.fails_s
 
     def wait() -> None:
-        if not returned.wait(max(0.0, at - time.monotonic())):
-            os.kill(os.getpid(), signal.SIGKILL)
+        while (left := at - time.monotonic()) > 0:
+            if returned.wait(min(left, threading.TIMEOUT_MAX)):
+                return
+        os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
 

@@ -28,7 +28,7 @@ class Staged:
     def __init__(self, endpoint: Endpoint, device: torch.device) -> None:
         self.endpoint, self.device = endpoint, device
         self.rank = endpoint.rank
-        self.now, self.computed = endpoint.now, endpoint.computed
+        self.now, self.computes, self.computed = endpoint.now, endpoint.computes, endpoint.computed
         self._landing: dict[Ticket, tuple[Tensor, Tensor]] = {}  # on the host, and where it belongs
 
     @property

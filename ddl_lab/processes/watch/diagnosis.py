@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import time
 from collections import defaultdict
@@ -10,9 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import psutil
 
-from ...cluster.model import Cluster
+from ...cluster.faults import NEVER_S
 from ...errors import LabError, WorkerError, deadlock_error, failed_error, hopeless, mismatch_error, shortened
 from ..launch.channel import UNHEARD
+from ..plan import Plan
 from ..transports.board import BLOCKED, RETURNED, STARTING, Status, doing
 
 _LATE_S = 1.0  # for so long ranks that disagree wait for the calls of those that are on the way
@@ -96,13 +96,12 @@ def _is_stopped(pid: int) -> bool:
         return False
 
 
-def death_error(rank: int, code: int, cluster: Cluster | None, origin: float | None) -> WorkerError:
-    """The error of a rank whose process died, perhaps because its ``cluster`` lets it fail by now."""
-    fails_s = cluster.fails.get(rank, math.inf) if cluster else math.inf
-    elapsed_s = 0.0 if origin is None else time.monotonic() - origin
-    if code == -signal.SIGKILL and fails_s <= elapsed_s:
-        return failed_error(rank, fails_s)
-    return WorkerError(f"rank {rank} {death(code)}", rank, "")
+def death_error(rank: int, code: int, plan: Plan, at_s: float) -> WorkerError:
+    """The error of a rank whose process died at ``at_s``, perhaps because its cluster has it so."""
+    fails_s = plan.began_s + plan.cluster.fails_s(rank) if plan.cluster else NEVER_S
+    if code == -signal.SIGKILL and fails_s <= at_s and plan.cluster:
+        return failed_error(rank, fails_s, plan.cluster.failing(rank))
+    return WorkerError(f"rank {rank} {death(code)}", rank, at_s=at_s, killed=code < 0)
 
 
 def death(code: int) -> str:

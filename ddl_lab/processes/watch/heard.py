@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any
 
@@ -23,10 +24,11 @@ class Heard:
         self.printed: deque[tuple[int, str, str]] = deque()
         self.pids: list[int] = []
         self.error: LabError | None = None
+        self.failed_s: float | None = None  # when a worker failed, once the run is over
         self.origin: float | None = None  # time.monotonic of the common start
         self._failures: list[tuple[float, int, Failure]] = []
         self._gone: set[int] = set()  # ranks whose processes have ended
-        self._deaths: dict[int, int] = {}  # those that nobody ended, in order, with their exit codes
+        self._deaths: dict[int, tuple[int, float]] = {}  # those that nobody ended: exit codes, and when
         self._expected = plan.nodes  # processes to see gone
         self._stopping = False
         self._stop_reason: str | None = None
@@ -60,7 +62,7 @@ class Heard:
         """A process has ended by itself."""
         self._gone.add(rank)
         if code or not self._stopping:
-            self._deaths[rank] = code
+            self._deaths[rank] = code, self._clock(time.monotonic())
 
     def _on_ended(self, rank: int, code: int) -> None:
         """A process has ended because we said so."""
@@ -69,11 +71,15 @@ class Heard:
     def verdict(self) -> LabError | None:
         """The error that the end of this run means: the earliest failure, a death, a stop, or none."""
         lost = [f for f in self._failures if f[2].kind == "lost"]  # a cause only where there is no other
-        deaths = [(rank, code) for rank, code in self._deaths.items() if rank not in self.finished]
+        deaths = [(rank, *told) for rank, told in self._deaths.items() if rank not in self.finished]
         failures = [f for f in self._failures if f not in lost] or ([] if deaths else lost)
         if failures:
-            _, rank, failure = min(failures, key=lambda f: f[:2])
-            return worker_error(rank, failure)
-        for rank, code in deaths:
-            return death_error(rank, code, self.plan.cluster, self.origin)
+            when, rank, failure = min(failures, key=lambda f: f[:2])
+            return worker_error(rank, failure, self._clock(when))
+        for rank, code, at_s in deaths:
+            return death_error(rank, code, self.plan, at_s)
         return StoppedRun(self._stop_reason) if self._stop_reason else None
+
+    def _clock(self, when: float) -> float:
+        """``when``, which is ``time.monotonic``'s, on the run's clock; its begin where that has none yet."""
+        return self.plan.began_s if self.origin is None else max(when - self.origin, self.plan.began_s)

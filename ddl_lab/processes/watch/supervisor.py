@@ -80,6 +80,7 @@ class Supervisor(Hands, threading.Thread):
                     self._resources.sent()
                     self._follow()
                 self.error = self.error or self.verdict()
+                self.failed_s = getattr(self.error, "at_s", None)
             finally:
                 self._resources.close()
         except LabError as error:
@@ -168,8 +169,9 @@ class Supervisor(Hands, threading.Thread):
     def _on_ready(self, rank: int) -> None:
         self._ready += 1
         if self._ready == self.nodes:
-            self.origin = time.monotonic()
-            self.startup_s = self.origin - self._called
+            now = time.monotonic()
+            self.startup_s = now - self._called
+            self.origin = now - self.plan.began_s
             self._tell("go", self.origin)
             self.started.set()
 

@@ -202,7 +202,7 @@ def test_a_step_is_its_computing_and_the_longer_of_exchange_and_price(latency_s,
         monkeypatch.setattr(room, "nap", here.oversleep)
     one = torch.ones(1)
     for _ in range(20):
-        here.computed(here.now(), "seconds", 0.02)
+        here.computed(here.computes("seconds", 0.02))
         here.collective(Group((0, 1), 0), Collective("all_reduce", "sum", 0, one, one, (1, 0), "it", one))
     assert 20 * step_s <= here.time_s < 20 * step_s + 3e-3
 
@@ -296,6 +296,9 @@ def test_a_node_that_fails_ends_its_process_and_the_run_in_the_words_of_the_simu
             start(worker, 2, cluster=cluster)
         errors.append(caught.value)
     assert str(errors[0]) == str(errors[1]) and errors[1].rank == 1
+    for error in errors:
+        assert error.at_s == error.history.elapsed_s == 0.3 and error.killed
+        assert error.history.spans["end_s"].max() <= 0.3
     assert 0 < len(errors[1].history.metrics) < 2 * 500
 
 
@@ -307,6 +310,36 @@ def test_a_node_that_has_returned_does_not_fail():
         return node.rank
 
     assert lab.run(worker, 2, cluster=lab.Cluster(fails={1: 0.3}), progress=False).results == [0, 1]
+
+
+def test_of_a_span_in_which_its_node_dies_nothing_is_done(tmp_path):
+    def worker(node):
+        for span in range(3):
+            with node.compute(seconds=0.2):
+                (tmp_path / f"{node.rank}-{span}").touch()
+            node.barrier()
+
+    with pytest.raises(lab.WorkerError, match=r"fails=\{1: 0\.3\}"):
+        lab.run(worker, 2, cluster=lab.Cluster(fails={1: 0.3}), progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0-0", "0-1", "1-0"]
+
+
+def test_spans_that_raise_are_counted_alike_on_both_clocks():
+    def worker(node):
+        for step in range(3):
+            try:
+                with node.compute(seconds=0.01):
+                    assert step
+            except AssertionError:
+                pass
+        return node.now()
+
+    cluster = lab.Cluster(stalls={0: (3, 0.3)})
+    paced, simulated = (
+        run(worker, 1, cluster=cluster).results[0]
+        for run in (lambda *args, **named: lab.run(*args, progress=False, **named), lab.simulate)
+    )
+    assert simulated == pytest.approx(0.32) and paced >= 0.32
 
 
 def test_a_node_killed_by_hand_before_its_time_is_told_as_such():
