@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .learner.predictions import ask
     from .node.node import Node
     from .processes.run import Run, run, start
-    from .restarts import keep_going
+    from .restarts.going import keep_going
     from .training.data import Digits, batches
     from .training.loss import bce_with_logits, cross_entropy
     from .training.model import accuracy, gradient, make_model, parameters, sgd_step
@@ -46,7 +46,7 @@ _ROOMS = {
     "learner.near": ("within",),
     "learner.predictions": ("ask",),
     "processes.run": ("Run", "run", "start"),
-    "restarts": ("keep_going",),
+    "restarts.going": ("keep_going",),
     "virtual.simulation": ("Simulation", "simulate"),
     "widgets": ("Slider", "explore", "vary"),
 }

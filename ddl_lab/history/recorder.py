@@ -145,8 +145,10 @@ class Recorder:
         self.steps = sum(map(len, kept.values()))
         self.sent_at = self.sent_at[: self.steps * _COUNT.size]
         newest = [(names, rows[-1]) for names, rows in kept.items() if len(rows)]
-        names, row = max(newest, key=lambda item: int(item[1]["step"]), default=((), {}))
-        self.last = {name: float(row[name]) for name in names}
+        self.last = {}
+        if newest:
+            names, row = max(newest, key=lambda item: int(item[1]["step"]))
+            self.last = {name: float(row[name]) for name in names}
 
     @property
     def size(self) -> int:

@@ -101,7 +101,7 @@ def against_bytes(history: History, steps: Points) -> Points:
             )
         own, times_s = (np.concatenate([table[column] for table in rows]) for column in ("step", "time_s"))
         own, times_s = own[order := np.argsort(own)], times_s[order]
-        at = np.maximum(np.searchsorted(own, steps.x, side="right") - 1, 0)  # after a failure some are skipped
+        at = np.maximum(np.searchsorted(own, steps.x, side="right") - 1, 0)  # some are skipped
         sent += by_row[at]
         latest_s = np.maximum(latest_s, times_s[at])
     return replace(steps, x=sent + sum((_sent_until(spans, latest_s) for spans in silent), 0.0))

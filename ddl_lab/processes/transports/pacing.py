@@ -29,7 +29,7 @@ class Pacer:
         self.fails_s = began_s + cluster.fails_s(rank)  # infinite: never
         self._rank = rank
         self._out_free = self._in_free = 0.0
-        self._reached = 0.0  # when this rank's last span was due to end
+        self._reached = began_s  # when this rank's last span was due to end
         self._began = self._due_then = 0.0  # the node's call that is on: when it began, and was due to
         self._spans = 0  # compute spans so far
         self.missed_s = 0.0  # what was taken beyond the pace, and isn't made up

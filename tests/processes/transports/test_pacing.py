@@ -312,6 +312,11 @@ def test_a_node_that_has_returned_does_not_fail():
     assert lab.run(worker, 2, cluster=lab.Cluster(fails={1: 0.3}), progress=False).results == [0, 1]
 
 
+def test_a_clock_that_goes_on_after_a_failure_is_not_late():
+    pacer = Pacer(lab.Cluster(fails={0: 2.0}), 0, began_s=60.0)
+    assert pacer.due(60.001) == 60.0 and pacer.missed_s == 0.0 and pacer.fails_s == 62.0
+
+
 def test_of_a_span_in_which_its_node_dies_nothing_is_done(tmp_path):
     def worker(node):
         for span in range(3):

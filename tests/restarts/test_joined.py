@@ -1,8 +1,9 @@
 """Attempts in a row: records of several runs, joined by rank."""
 
-from ddl_lab.history.attempts import Attempt, in_a_row
+from ddl_lab.history.attempts import Attempt
 from ddl_lab.history.history import History
 from ddl_lab.history.recorder import Recorder
+from ddl_lab.restarts.joined import in_a_row
 
 
 def recorded(began, rows, label="sum", nbytes=10):

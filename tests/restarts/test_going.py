@@ -199,7 +199,7 @@ def test_an_interrupt_while_it_waits_has_the_history_of_all_attempts(monkeypatch
     def interrupted(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ddl_lab.restarts.time.sleep", interrupted)
+    monkeypatch.setattr("ddl_lab.restarts.going.time.sleep", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         quietly(trains_and_dies, 1, restart_s=5.0)
     assert [attempt.rank for attempt in caught.value.history.attempts] == [0]

@@ -11,15 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .cluster.model import Cluster
-from .errors import WorkerError
-from .history.attempts import Attempt, in_a_row
-from .history.history import History
-from .processes.plan import is_rank, plan
-from .processes.run import carry_out
-from .ranges import check_count, check_number
-from .travel.checks import check_cluster, check_nodes
-from .virtual.simulation import MOST_NODES, Simulation, finished
+from ..cluster.model import Cluster
+from ..counted import counted
+from ..errors import WorkerError
+from ..history.attempts import Attempt
+from ..history.history import History
+from ..processes.plan import is_rank, plan
+from ..processes.run import carry_out
+from ..ranges import check_count, check_number
+from ..travel.checks import check_cluster, check_nodes
+from ..virtual.simulation import MOST_NODES, Simulation, finished
+from .joined import joined
 
 Once = Callable[[int, Cluster | None, float], History]  # an attempt: nodes, their cluster, where the clock is
 
@@ -90,14 +92,8 @@ class _Going:
 
     @property
     def history(self) -> History:
-        """Of all attempts: their times are on one axis already. A mark stands where each was ended."""
-        last = self._parts[-1]
-        marks = [mark for part in self._parts for mark in part.about.get("marks", ())]
-        marks += [(at_s, rank, "killed") for _, rank, at_s in self._attempts if rank is not None]
-        startup_s = sum(part.startup_s for part in self._parts)
-        recorders = in_a_row([part.recorders for part in self._parts])
-        ended = last.results, dict(last.finished_s), last.about | {"marks": marks}, startup_s, last.failed_s
-        return History(last.clock, recorders, *ended, list(self._attempts))
+        """Of all attempts."""
+        return joined(self._parts, self._attempts)
 
     def attempt(self, nodes: int, cluster: Cluster | None) -> bool:
         """Make one; whether it finished, else a rank was killed. Raises what else ended it."""
@@ -123,10 +119,10 @@ class _Going:
         if failures > self._most_failures:
             self._give_up(f"It is failure {failures}, and most_failures={self._most_failures}")
         if left < self._fewest:
-            self._give_up(f"{_nodes(left)} would be left, and fewest={self._fewest}")
+            self._give_up(f"{counted(left, 'node')} would be left, and fewest={self._fewest}")
         self._begins_s = self.failure.at_s + restart_s
         if tell:
-            where = f"on {_nodes(left)}, at {self._begins_s:.3g} s"
+            where = f"on {counted(left, 'node')}, at {self._begins_s:.3g} s"
             print(f"{self.failure} Attempt {failures + 1} begins {where}.")
 
     def _give_up(self, why: str) -> None:
@@ -167,7 +163,3 @@ def _next(cluster: Cluster | None, nodes: int, dead: int, shrink: bool) -> Clust
         return None
     left = cluster.of_ranks([rank for rank in range(nodes) if rank != dead]) if shrink else cluster
     return replace(left, attempt=cluster.attempt + 1)
-
-
-def _nodes(count: int) -> str:
-    return f"{count} node{'s' * (count != 1)}"
