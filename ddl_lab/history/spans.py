@@ -149,7 +149,7 @@ def spans_of(recorders: Sequence[Recorder]) -> Spans:
         codes = [KINDS.index(word) if word in KINDS else -1 for word in words]
         labels.append(np.array(words, dtype=object)[array["label"]])
         awaited.append(np.array(codes)[array["label"]])
-        named = [known.setdefault(_group_of(word), len(known)) for word in words]
+        named = [known.setdefault(group_of(word), len(known)) for word in words]
         groups.append(np.array(named)[array["label"]])
         attempts.append(np.searchsorted(recorder.failures_s, array["end_s"]))
     kind, start_s, end_s, peer, size = (rows[n] for n in ("kind", "start_s", "end_s", "peer", "bytes"))
@@ -161,7 +161,7 @@ def spans_of(recorders: Sequence[Recorder]) -> Spans:
     return Spans(len(arrays), rank, kind, start_s, end_s, peer, size, text, waits, group, attempt)
 
 
-def _group_of(label: str) -> str:
+def group_of(label: str) -> str:
     """The group that a collective's label names, "" for the whole run: "mean, ranks 0, 2" has "0, 2"."""
     return f", {label}".partition(", ranks ")[2]
 

@@ -1,23 +1,26 @@
 """Which mesh: what a step costs and what a node must hold, by formula, for a network of equal blocks.
 
 The network: ``layers`` blocks d -> 4d -> d, P = 8 d^2 layers parameters in float32, trained on ``tokens``
-rows a step, cut into micro-batches of b rows on each of D data groups. On a mesh D x P x T, with f seconds
-for a block forward on a micro-batch and backward twice that:
+rows a step, cut into m micro-batches of b rows on each of D data groups. On a mesh D x P x T, with f
+seconds for a block forward on a micro-batch and backward twice that, under 1F1B:
 
 =========  ================================================================================
 part       seconds of a step
 =========  ================================================================================
 compute    m (layers / P) 3f
-bubble     (P - 1) (layers / P) 3f, and the same share of the tensor part: idle stages
-tensor     (m + P - 1) (layers / P) 2 all-reduces of (b, d) over T nodes
-pipeline   2 (P - 1) messages of (b, d)
+tensor     m (layers / P) 2 all-reduces of (b, d) over T nodes
+bubble     (P - 1) / m of both: stages that have nothing to do
+pipeline   what messages of (b, d) between the stages make longer, by playing the schedule
 data       one all-reduce of parameters / (P T) values over D nodes
 =========  ================================================================================
 
-Exact for GPipe's schedule where a message between stages takes no longer than a stage's forward pass, and
-hosts hold whole groups: a power of two of nodes, in hosts of a power of two. 1F1B has the same bubble, and
-waits for a few more messages; what a node must hold is counted as in 1F1B, or without a pipeline as in
-accumulating gradients: activations of at most P micro-batches, where GPipe keeps those of all m.
+``shards`` = n > 1 is FSDP, without a pipeline: along data n neighbours share out all of parameters,
+gradients and states. Each block is gathered before it is used, while the one before computes, and its
+gradient is reduced and scattered; what of that isn't hidden is the part "data". n = D is FSDP over the
+whole data group, less than D is HSDP: then the D / n replicas all-reduce their shards once.
+
+Seconds and bytes are of one schedule, and ``rehearsal.rehearse`` plays it. Exact where hosts hold whole
+groups and a message between stages takes no longer than a stage's forward pass.
 """
 
 from __future__ import annotations
@@ -25,12 +28,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import torch
-
 from ..cluster.collectives import even_work
 from ..cluster.model import Cluster
-from ..node.node import Node
-from .hybrid import Shape, check_shape, make_mesh
+from .hybrid import Shape
+from .playing import play
+from .schedules import by_stage, one_f_one_b, with_messages
 
 SIZE = 4  # bytes of a float32
 
@@ -47,6 +49,8 @@ class Job:
     """Rows of the batch of one step, over all nodes."""
     micro_batches: int = 8
     """Of each data group."""
+    shards: int = 1
+    """Over how many neighbours along data parameters, gradients and states are sharded; 1: not at all."""
     shard_states: bool = False
     """Whether Adam's states are sharded along data (ZeRO's stage 1), by a reduce-scatter and an all-gather.
 
@@ -54,7 +58,7 @@ class Job:
     """
 
     def __post_init__(self) -> None:
-        for name in ("width", "layers", "tokens", "micro_batches"):
+        for name in ("width", "layers", "tokens", "micro_batches", "shards"):
             size = getattr(self, name)
             if type(size) is not int or size < 1:
                 raise ValueError(f"{name}={size!r}: give a whole number from 1")
@@ -72,14 +76,19 @@ class Job:
         """Of one block forward on a micro-batch, on one node; backward takes twice as many."""
         return 2 * self.rows(shape) * 8 * self.width**2 // shape[2]
 
+    def slice_of_block(self, shape: Shape) -> int:
+        """Parameters of a block on one node of a tensor group, whole."""
+        return 8 * self.width**2 // shape[2]
+
     def fits(self, shape: Shape) -> bool:
-        """Whether stages, slices and micro-batches come out even."""
+        """Whether stages, slices, micro-batches and shards come out even; shards want no pipeline."""
         data, pipeline, tensor = shape
         even = self.layers % pipeline == 0 and 4 * self.width % tensor == 0
-        return even and self.tokens % (data * self.micro_batches) == 0
+        even = even and self.tokens % (data * self.micro_batches) == 0 and data % self.shards == 0
+        return even and (self.shards == 1 or pipeline == 1) and self.slice_of_block(shape) % self.shards == 0
 
     def check(self, shape: Shape) -> None:
-        """Raise ``ValueError`` where stages, slices or micro-batches don't come out even."""
+        """Raise ``ValueError`` where something doesn't come out even."""
         if not self.fits(shape):
             raise ValueError(f"{self} doesn't come out even on the mesh {shape}")
 
@@ -87,13 +96,16 @@ class Job:
         """What a node holds: parameters, gradients, Adam's two states, and the activations in flight.
 
         Of a micro-batch a block keeps its input (b, d) and its hidden units (b, 4d / T); in flight are P
-        micro-batches on the first stage, which holds the most.
+        micro-batches on the first stage, which holds the most. With shards, three times a block whole
+        comes on top: the one that computes, the next one, and a gradient.
         """
         data, pipeline, tensor = shape
-        each = SIZE * (1 + 1 + 2 / (data if self.shard_states else 1))
-        row = SIZE * (self.width + 4 * self.width / tensor)
+        own = self.parameters / (pipeline * tensor * self.shards)
+        states = 2 / (data // self.shards if self.shard_states else 1)
+        whole = 3 * self.slice_of_block(shape) if self.shards > 1 else 0
+        row = self.width + 4 * self.width / tensor
         rows = min(pipeline, self.micro_batches) * self.rows(shape)
-        return each * self.parameters / (pipeline * tensor) + rows * row * self.layers / pipeline
+        return SIZE * ((1 + 1 + states) * own + whole + rows * row * self.layers / pipeline)
 
 
 @dataclass(frozen=True)
@@ -101,10 +113,9 @@ class Forecast:
     """What a step on one mesh costs."""
 
     shape: Shape
+    job: Job
     parts: Mapping[str, float]
     """Seconds by part: compute, bubble, tensor, pipeline, data."""
-    node_bytes: float
-    """What a node must hold."""
 
     @property
     def seconds(self) -> float:
@@ -112,36 +123,82 @@ class Forecast:
         return sum(self.parts.values())
 
     @property
+    def node_bytes(self) -> float:
+        """What a node must hold."""
+        return self.job.node_bytes(self.shape)
+
+    @property
     def name(self) -> str:
-        """The shape as it is written: 8 x 1 x 8."""
-        return " × ".join(map(str, self.shape))
+        """The shape as it is written, 8 × 1 × 8, and how it is sharded: + FSDP, + HSDP 8, + ZeRO-1."""
+        n = self.job.shards
+        sharded = "" if n == 1 else "FSDP" if n == self.shape[0] else f"HSDP {n}"
+        extra = [sharded] * bool(sharded) + ["ZeRO-1"] * self.job.shard_states
+        return " + ".join([" × ".join(map(str, self.shape)), *extra])
 
 
 def forecast(shape: Shape, job: Job, cluster: Cluster) -> Forecast:
     """What a step costs on this mesh of this cluster, rank 0's groups standing for all.
 
-    Raises ``ValueError`` where stages, slices or micro-batches don't come out even.
+    Raises ``ValueError`` where stages, slices, micro-batches or shards don't come out even.
     """
     job.check(shape)
-    data, pipeline, tensor = shape
-    blocks, rows, m = job.layers // pipeline, job.rows(shape), job.micro_batches
+    _, pipeline, tensor = shape
+    blocks, m = job.layers // pipeline, job.micro_batches
     f = job.flops(shape) / cluster.flops_per_s
-    reduce = _all_reduce(cluster, rows * job.width, tensor, stride=1)
-    links = [cluster.link(stage * tensor, (stage + 1) * tensor) for stage in range(pipeline - 1)]
+    reduce = _seconds(cluster, "all_reduce", job.rows(shape) * job.width, range(tensor))
+    parts = {"compute": m * blocks * 3 * f, "tensor": m * blocks * 2 * reduce}
+    if job.shards > 1:
+        rest = _sharded_s(shape, job, cluster, f, reduce) - sum(parts.values())
+        return Forecast(shape, job, parts | {"bubble": 0.0, "pipeline": 0.0, "data": rest})
+    parts["bubble"] = sum(parts.values()) * (pipeline - 1) / m
+    longer = _played_s(shape, job, cluster, f, reduce) - sum(parts.values())
+    parts["pipeline"] = max(longer, 0.0)  # rounding
     shard = job.parameters // (pipeline * tensor)
-    parts = {
-        "compute": m * blocks * 3 * f,
-        "bubble": (pipeline - 1) * blocks * (3 * f + 2 * reduce),
-        "tensor": m * blocks * 2 * reduce,
-        "pipeline": sum(2 * (latency_s + SIZE * rows * job.width / rate) for latency_s, rate in links),
-        "data": _all_reduce(cluster, shard, data, stride=pipeline * tensor),
-    }
-    return Forecast(shape, parts, job.node_bytes(shape))
+    parts["data"] = _seconds(cluster, "all_reduce", shard, _data_ranks(shape))
+    return Forecast(shape, job, parts)
 
 
-def _all_reduce(cluster: Cluster, elements: int, nodes: int, stride: int) -> float:
-    work = even_work("all_reduce", elements, nodes, SIZE)
-    return cluster.collective_s(work, range(0, nodes * stride, stride))
+def _seconds(cluster: Cluster, name: str, elements: int, ranks: range) -> float:
+    return cluster.collective_s(even_work(name, elements, len(ranks), SIZE), ranks)
+
+
+def _data_ranks(shape: Shape) -> range:
+    stride = shape[1] * shape[2]
+    return range(0, shape[0] * stride, stride)
+
+
+def _played_s(shape: Shape, job: Job, cluster: Cluster, f: float, reduce: float) -> float:
+    """Of 1F1B with its messages."""
+    blocks, nbytes = job.layers // shape[1], SIZE * job.rows(shape) * job.width
+
+    def message_s(stage: int, peer: int) -> float:
+        latency_s, rate = cluster.link(stage * shape[2], peer * shape[2])
+        return latency_s + nbytes / rate
+
+    schedule = with_messages(by_stage(one_f_one_b, shape[1], job.micro_batches))
+    return play(schedule, blocks * (f + reduce), blocks * (2 * f + reduce), message_s).elapsed_s
+
+
+def _sharded_s(shape: Shape, job: Job, cluster: Cluster, f: float, reduce: float) -> float:
+    """Of FSDP: ``now`` on the node's clock, ``free`` when its link is: one collective after another."""
+    ranks, block = _data_ranks(shape), job.slice_of_block(shape)
+    gather, scatter = (
+        _seconds(cluster, name, block, ranks[: job.shards]) for name in ("all_gather", "reduce_scatter")
+    )
+    uses = ([1] * job.layers + [2] * job.layers) * job.micro_batches  # forward, backward, micro by micro
+    now, here, free, scattered = 0.0, gather, gather, 0.0
+    for place, times in enumerate(uses):
+        now = max(now, here)  # the block is there
+        if place + 1 < len(uses):
+            here = free = max(now, free) + gather  # the next one
+        now += times * f
+        if shape[2] > 1:
+            now = free = max(now, free) + reduce
+        if times == 2:
+            now = max(now, scattered)
+            scattered = free = max(now, free) + scatter
+    shard = job.parameters // (shape[2] * job.shards)
+    return max(now, scattered) + _seconds(cluster, "all_reduce", shard, ranks[:: job.shards])
 
 
 def shapes(nodes: int) -> Iterator[Shape]:
@@ -156,31 +213,3 @@ def search(nodes: int, job: Job, cluster: Cluster) -> list[Forecast]:
     """A forecast for every mesh on which the job comes out even, the fastest first."""
     found = [forecast(shape, job, cluster) for shape in shapes(nodes) if job.fits(shape)]
     return sorted(found, key=lambda one: one.seconds)
-
-
-def rehearse(node: Node, shape: Shape, job: Job) -> None:
-    """A step's messages and compute spans without its arithmetic: zeros of the right sizes, GPipe's order.
-
-    To be simulated, or run at the pace of a cluster: what `forecast` is checked against. Raises
-    ``ValueError`` where `forecast` does.
-    """
-    check_shape(shape, node.world_size)
-    job.check(shape)
-    mesh = make_mesh(node, shape)
-    stage, last = mesh.pipeline.rank, shape[1] - 1
-    activation = torch.zeros(job.rows(shape), job.width)
-    for ahead, times in ((1, 1), (-1, 2)):  # forward down the pipeline, backward up
-        first, end = (0, last) if ahead == 1 else (last, 0)
-        sent = []
-        for _ in range(job.micro_batches):
-            if stage != first:
-                mesh.pipeline.recv(activation, stage - ahead)
-            for _ in range(job.layers // shape[1]):
-                with node.compute(flops=times * job.flops(shape)):
-                    pass
-                mesh.tensor.all_reduce(activation)
-            if stage != end:
-                sent.append(mesh.pipeline.isend(activation, stage + ahead))
-        for message in sent:
-            message.wait()
-    mesh.data.all_reduce(torch.zeros(job.parameters // (shape[1] * shape[2])))

@@ -11,7 +11,6 @@ batch at once to 1e-6.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -24,13 +23,13 @@ from ..training.loss import bce_with_logits
 from ..training.model import INPUTS, parameters, sgd_step
 from ..training.shards import Samples, batches
 from .activations import Live
-from .playing import check
+from .playing import COMPUTING, check
 from .schedules import Schedule, Step
 
 WIDTH, DEPTH = 256, 8  # 784 -> 256, eight times 256 -> 256, 256 -> 1
 Stages = Mapping[int, nn.Module]  # those of a node, by number
 Kept = tuple[nn.Module, Tensor, Tensor]  # stage, input, output
-NOTHING: Mapping[str, float] = {"forward": 0.0, "backward": 0.0}
+NOTHING: Mapping[str, float] = dict.fromkeys(COMPUTING, 0.0)
 
 
 def make_layers(seed: int) -> list[nn.Sequential]:
@@ -116,65 +115,11 @@ class Work:
         return gx
 
 
-class Recomputing(Work):
-    """Keeps only the inputs of its stages, and goes forward once more before it goes backward."""
-
-    def forward(self, s: int, k: int, x: Tensor) -> Tensor:
-        """What stage ``s`` makes of ``x``; keeps ``x`` alone."""
-        with torch.no_grad():
-            stage, x, out = self.through(self.stages[s], s, k, x)
-        self.kept[s, k] = stage, x, torch.empty(0)  # in the place of an output
-        return out
-
-    def backward(self, s: int, k: int, g: Tensor | None) -> Tensor:
-        """Forward again, then backward."""
-        stage, x, _ = self.kept.pop((s, k))
-        return self.back(s, *self.through(stage, s, k, x), g)
-
-
-class Asynchronous(Work):
-    """Every micro-batch is a batch of its own: each stage takes a step at the end of each backward.
-
-    With ``stash`` a forward works with a copy of the weights, which its backward gets to see again
-    (PipeDream: Harlap et al. 2018). Without, the backward sees whatever the weights have become.
-    ``delays``: by stage, for each backward, the steps taken since its forward. ``seen``: by stage and
-    micro-batch, the weights of the forward, those when the backward began, and the gradient, (P,) each.
-    """
-
-    def __init__(
-        self, stages: Stages, last: int, x: Tensor, y: Tensor, micros: int, lr: float, stash: bool
-    ) -> None:
-        super().__init__(stages, last, x, y, micros)
-        self.lr, self.stash = lr, stash
-        self.begun: dict[tuple[int, int], tuple[int, Tensor]] = {}
-        self.delays: dict[int, list[int]] = {s: [] for s in stages}
-        self.seen: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
-
-    def forward(self, s: int, k: int, x: Tensor) -> Tensor:
-        """As ``Work``, with weights that stay as they are, or with those that will change."""
-        stage = copy.deepcopy(self.stages[s]) if self.stash else self.stages[s]
-        self.begun[s, k] = len(self.delays[s]), parameters(stage).clone()
-        self.batch = len(x)  # the loss is this micro-batch's own mean
-        self.kept[s, k] = self.through(stage, s, k, x)
-        return self.kept[s, k][-1].detach()
-
-    def backward(self, s: int, k: int, g: Tensor | None) -> Tensor:
-        """As ``Work``, and a step of gradient descent."""
-        steps, at_forward = self.begun.pop((s, k))
-        weights = parameters(self.stages[s])
-        at_backward = parameters(self.kept[s, k][0]).clone()
-        self.gradients[s] = torch.zeros_like(weights)
-        gx = super().backward(s, k, g)
-        self.seen[s, k] = at_forward, at_backward, self.gradients[s]
-        weights.add_(self.gradients[s], alpha=-self.lr)  # sgd_step would make autograd refuse what we show
-        self.delays[s].append(len(self.delays[s]) - steps)
-        return gx
-
-
 def interpret(node: Node, steps: Sequence[Step], work: Work, seconds: Mapping[str, float] = NOTHING) -> None:
     """Carry out one node's part of a schedule, step by step.
 
-    ``seconds``: what a forward and a backward of one micro-batch are charged on a cluster's clock.
+    ``seconds``: what a step of each kind is charged on a cluster's clock, for one micro-batch. A backward in
+    two parts, "input" and "weights", needs ``works.Halves``.
     """
     mail = {("x", 0, k): part for k, part in enumerate(work.x)}  # what there is, by whom it is for
     sends = []
@@ -184,10 +129,10 @@ def interpret(node: Node, steps: Sequence[Step], work: Work, seconds: Mapping[st
         if kind == "forward":
             with node.compute(seconds=seconds["forward"]):
                 mail["x", s + 1, k] = work.forward(s, k, mail.pop(("x", s, k)))
-        elif kind == "backward":
-            with node.compute(seconds=seconds["backward"]):
-                gx = work.backward(s, k, mail.pop(("g", s, k), None))
-            if s:
+        elif not step.what:  # backward, or one of its two parts
+            with node.compute(seconds=seconds[kind]):
+                gx = getattr(work, kind)(s, k, mail.pop(("g", s, k), None))
+            if s and gx is not None:
                 mail["g", s - 1, k] = gx
         elif kind == "recv":
             mail[key] = torch.empty(len(work.x[k]), WIDTH)

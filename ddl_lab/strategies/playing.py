@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,10 +10,12 @@ from ..history.history import History
 from .schedules import Schedule, ScheduleError, Step
 
 Message = tuple[str, int, int]  # "x" or "g", the stage that it is for, micro-batch
+Between = float | Callable[[int, int], float]  # seconds of a message, or of one from a rank to another
+COMPUTING = ("forward", "backward", "input", "weights")
 
 
 class Span(NamedTuple):
-    """A forward or backward, and when."""
+    """A forward or backward, or a part of one, and when."""
 
     rank: int
     kind: str
@@ -57,15 +59,18 @@ def play(
     schedule: Schedule,
     forward_s: float | Sequence[float] = 1.0,
     backward_s: float | Sequence[float] = 2.0,
-    message_s: float = 0.0,
+    message_s: Between = 0.0,
 ) -> Played:
     """Go through ``schedule`` on a clock of its own: no tensors, no nodes.
 
-    ``forward_s``, ``backward_s``: seconds a micro-batch, one number or one a stage. Raises ``ValueError``
-    for too few of them, ``ScheduleError`` where nodes wait for each other forever, a step needs what isn't
+    ``forward_s``, ``backward_s``: seconds a micro-batch, one number or one a stage; of a backward in two
+    parts, each takes half. ``message_s``: seconds, or a function of the two ranks. Raises ``ValueError``
+    for too few numbers, ``ScheduleError`` where nodes wait for each other forever, a step needs what isn't
     there yet, a forward comes twice or has no backward, or a message is never received.
     """
-    return Player(schedule, {"forward": forward_s, "backward": backward_s}, message_s).play()
+    half = [s / 2 for s in backward_s] if isinstance(backward_s, Sequence) else backward_s / 2
+    seconds = {"forward": forward_s, "backward": backward_s, "input": half, "weights": half}
+    return Player(schedule, seconds, message_s).play()
 
 
 def check(schedule: Schedule) -> None:
@@ -73,11 +78,23 @@ def check(schedule: Schedule) -> None:
     play(schedule)
 
 
+_NAMES = {
+    "x": "its input",
+    "g": "the gradient by its output",
+    "kept": "its forward",
+    "half": "its backward by the input",
+}
+_LEFT = {  # what must not be there at the end
+    "kept": "forward with micro-batch {} on stage {} and never backward",
+    "half": "backward by the input of micro-batch {} on stage {} and never by the weights",
+}
+
+
 class Player:
     """The state of all nodes on their way through a schedule: their clocks, places, and what each has."""
 
     def __init__(
-        self, schedule: Schedule, seconds: Mapping[str, float | Sequence[float]], message_s: float
+        self, schedule: Schedule, seconds: Mapping[str, float | Sequence[float]], message_s: Between
     ) -> None:
         self.schedule, self.seconds, self.message_s = schedule, seconds, message_s
         self.clock = [0.0] * len(schedule)
@@ -113,10 +130,11 @@ class Player:
 
     def _do(self, rank: int, step: Step) -> bool:
         """Carry out a node's next step; False where it must wait."""
-        if step.kind in ("forward", "backward"):
+        if step.kind in COMPUTING:
             self._compute(rank, step)
         elif step.kind == "isend":
-            self.under_way[step.peer, self._taken(rank, step)] = self.clock[rank] + self.message_s
+            message = self._taken(rank, step)
+            self.under_way[step.peer, message] = self.clock[rank] + self._between_s(rank, step.peer)
         elif step.kind == "recv":
             return self._receive(rank, step)
         elif step.kind != "send":
@@ -128,20 +146,34 @@ class Player:
 
     def _compute(self, rank: int, step: Step) -> None:
         s, k, has = step.stage, step.micro, self.has[rank]
-        forward = step.kind == "forward"
-        needs = [("x", s, k)] * (s > 0) if forward else [("kept", s, k), *[("g", s, k)] * (s < self.last)]
+        needs, makes = self._needs_and_makes(step)
         for need in needs:
             if need not in has:
-                words = {"x": "its input", "g": "the gradient by its output", "kept": "its forward"}[need[0]]
-                raise ScheduleError(f"node {rank} comes to {step} on stage {s} without {words}: {need[0]}")
-        if forward and ("kept", s, k) in has:
+                raise ScheduleError(
+                    f"node {rank} comes to {step} on stage {s} without {_NAMES[need[0]]}: {need[0]}"
+                )
+        if step.kind == "forward" and ("kept", s, k) in has:
             raise ScheduleError(f"node {rank} comes to {step} on stage {s} a second time")
         has.difference_update(needs)
-        has |= {("kept", s, k), ("x", s + 1, k)} if forward else {("g", s - 1, k)}
+        has |= set(makes)
         told = self.seconds[step.kind]
         start, lasts = self.clock[rank], told[s] if isinstance(told, Sequence) else told
         self.clock[rank] = start + lasts
         self.spans.append(Span(rank, step.kind, s, k, start, start + lasts))
+
+    def _needs_and_makes(self, step: Step) -> tuple[list[Message], list[Message]]:
+        """What a step uses up, and what there is after it."""
+        s, k = step.stage, step.micro
+        back = [("kept", s, k), *[("g", s, k)] * (s < self.last)]
+        return {
+            "forward": ([("x", s, k)] * (s > 0), [("kept", s, k), ("x", s + 1, k)]),
+            "backward": (back, [("g", s - 1, k)]),
+            "input": (back, [("g", s - 1, k), ("half", s, k)]),
+            "weights": ([("half", s, k)], []),
+        }[step.kind]
+
+    def _between_s(self, rank: int, peer: int) -> float:
+        return self.message_s(rank, peer) if callable(self.message_s) else self.message_s
 
     def _taken(self, rank: int, step: Step) -> Message:
         """What a send takes from its node."""
@@ -159,7 +191,7 @@ class Player:
             if sending is None or sending[:5] != ("send", *step[1:4], rank):
                 return False
             self._taken(step.peer, sending)
-            arrives = max(self.clock[rank], self.clock[step.peer]) + self.message_s
+            arrives = max(self.clock[rank], self.clock[step.peer]) + self._between_s(step.peer, rank)
             self.clock[step.peer] = arrives
             self.place[step.peer] += 1
         self.clock[rank] = max(self.clock[rank], arrives)
@@ -180,10 +212,8 @@ class Player:
         for receiver, (what, stage, micro) in self.under_way:
             raise ScheduleError(f"node {receiver} never receives {what} of {micro} for stage {stage}")
         for rank, has in enumerate(self.has):
-            for s, k in sorted((s, k) for what, s, k in has if what == "kept"):
-                raise ScheduleError(
-                    f"node {rank} goes forward with micro-batch {k} on stage {s} and never backward"
-                )
+            for what, s, k in sorted(message for message in has if message[0] in _LEFT):
+                raise ScheduleError(f"node {rank} goes {_LEFT[what].format(k, s)}")
 
     def _wait(self, rank: int, step: Step) -> str:
         there = self._next(step.peer)

@@ -1,8 +1,9 @@
 """Schedules of pipelines as data: by node, a list of steps; checked and timed before anything runs.
 
 An *order* says which forwards and backwards a stage computes, one after another, as pairs ("forward" or
-"backward", micro-batch). ``by_stage`` lays one order a node side by side, ``with_messages`` adds what must
-be sent and received in between; ``playing.play`` goes through it on a clock, and refuses what can't end.
+"backward", micro-batch); a backward may also come in two, "input" and then "weights". ``by_stage`` lays one
+order a node side by side, ``with_messages`` adds what must be sent and received in between;
+``playing.play`` goes through it on a clock, and refuses what can't end.
 
 ====================  =================================  ===========================================
 order                 bubble / time of the work          micro-batches in flight on stage s of p
@@ -10,10 +11,12 @@ order                 bubble / time of the work          micro-batches in flight
 ``gpipe``             (p - 1) / m                        m
 ``one_f_one_b``       (p - 1) / m                        min(p - s, m)
 ``interleaved``       (p - 1) / (v m)                    more: up to p (v + 1) - 1 pieces on node 0
+``zero_bubble``       (p - 1) / 3m, of three equal kinds  min(p, m), until their weights' part is done
 ====================  =================================  ===========================================
 
 for p equal stages, m micro-batches, v stages a node, where messages take no time. Of the total time the
-first two lose (p - 1) / (m + p - 1). Sources: Huang et al. 2019 (GPipe); Narayanan et al. 2021 (the others).
+first two lose (p - 1) / (m + p - 1). Sources: Huang et al. 2019 (GPipe); Narayanan et al. 2021 (1F1B,
+interleaved); Qi et al. 2024 (zero bubble, the form that keeps no more than 1F1B: ZB-H1).
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import NamedTuple
 
 from ..errors import LabError
 
-Pair = tuple[str, int]  # "forward" or "backward", micro-batch
+Pair = tuple[str, int]  # "forward", "backward", "input" or "weights", micro-batch
 
 
 class Step(NamedTuple):
@@ -33,7 +36,7 @@ class Step(NamedTuple):
     gradient of the loss by its output. ``peer`` is the rank at the other end.
     """
 
-    kind: str  # "forward", "backward", "recv", "send" (waits until it is received), "isend" (doesn't)
+    kind: str  # as in a Pair; "recv", "send" (waits until it is received), "isend" (doesn't)
     stage: int
     micro: int
     what: str = ""
@@ -76,6 +79,19 @@ def one_f_one_b(stage: int, stages: int, micros: int) -> list[Pair]:
     for k in range(micros - ahead):
         order += [("forward", ahead + k), ("backward", k)]  # 2.
     return order + [("backward", k) for k in range(micros - ahead, micros)]  # 3.
+
+
+def zero_bubble(stage: int, stages: int, micros: int) -> list[Pair]:
+    """1F1B, its backwards in two: by the input at once, by the weights ``stage`` micro-batches later.
+
+    The stage before waits for the first part only; the second fills what was idle. Qi et al. 2024 (ZB-H1).
+    """
+    ahead = min(stages - 1 - stage, micros)
+    order = [("forward", k) for k in range(ahead)]
+    for k in range(micros):
+        order += [("forward", ahead + k)] * (ahead + k < micros) + [("input", k)]
+        order += [("weights", k - stage)] * (k >= stage)
+    return order + [("weights", k) for k in range(max(micros - stage, 0), micros)]
 
 
 def by_stage(order: Callable[[int, int, int], Sequence[Pair]], stages: int, micros: int) -> list[list[Step]]:
@@ -131,11 +147,16 @@ def _check_counts(**counts: int) -> None:
 def with_messages(orders: Schedule, send: str = "isend") -> list[list[Step]]:
     """Receive before each forward and backward what it needs, send after it what it made.
 
+    A backward by the weights needs no message and makes none.
+
     ``send``: "isend" begins to send and goes on; "send" stands there until the message is received.
     """
     home = {step.stage: rank for rank, steps in enumerate(orders) for step in steps}
 
     def around(rank: int, step: Step) -> Iterator[Step]:
+        if step.kind == "weights":
+            yield step
+            return
         ahead = 1 if step.kind == "forward" else -1
         what = "x" if step.kind == "forward" else "g"
         before, after = step.stage - ahead, step.stage + ahead
@@ -149,12 +170,12 @@ def with_messages(orders: Schedule, send: str = "isend") -> list[list[Step]]:
 
 
 def in_flight(steps: Sequence[Step], weight: Callable[[int], float] = lambda stage: 1) -> float:
-    """The most micro-batches that a node has been forward with and not yet backward.
+    """The most micro-batches that a node has been forward with and not yet wholly backward.
 
     ``weight``: what one counts for, by its stage: bytes, say.
     """
     most = now = 0.0
     for step in steps:
-        now += {"forward": 1, "backward": -1}.get(step.kind, 0) * weight(step.stage)
+        now += {"forward": 1, "backward": -1, "weights": -1}.get(step.kind, 0) * weight(step.stage)
         most = max(most, now)
     return most

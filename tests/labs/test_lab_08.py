@@ -8,7 +8,7 @@ from reading import cells, defined
 
 import ddl_lab as lab
 from ddl_lab.strategies import pipeline as package
-from ddl_lab.strategies import schedules
+from ddl_lab.strategies import schedules, works
 from ddl_lab.strategies.schedules import by_stage, gpipe, interleaved, one_f_one_b, with_messages
 
 BY_HAND = ["layers", "naive", "work", "interpret", "train", "recompute", "async"]
@@ -43,7 +43,7 @@ def test_the_worker_by_hand_and_the_packages_agree_to_the_bit(name, work):
     schedule = PLANS[name]
     micros = 4 if name == "interleaved" else 5
     ours = lab.simulate(HAND["pipeline"], 4, args=(schedule, micros, 3, HAND["SECONDS"], HAND[work]))
-    theirs = theirs_of(lab.simulate, schedule, micros, getattr(package, work))
+    theirs = theirs_of(lab.simulate, schedule, micros, getattr(package if work == "Work" else works, work))
     assert torch.equal(joined(ours), joined(theirs))
     assert (ours.bytes_sent, ours.messages_sent) == (theirs.bytes_sent, theirs.messages_sent)
     assert ours.elapsed_s == theirs.elapsed_s
@@ -88,7 +88,7 @@ def test_the_asynchronous_work_is_the_packages(stash):
             work = HAND["Asynchronous" if stash else "Mixed"](stages, last, x, y, 6)
             work.versions, work.taken, work.done = {}, {}, 0
         else:
-            work = package.Asynchronous(stages, last, x, y, 6, lr=0.05, stash=stash)
+            work = works.Asynchronous(stages, last, x, y, 6, lr=0.05, stash=stash)
         package.interpret(node, schedule[node.rank], work)
         seen = work.versions if by_hand else work.seen
         taken = [work.taken[node.rank, k] for k in range(6)] if by_hand else work.delays[node.rank]

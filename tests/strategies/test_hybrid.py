@@ -1,6 +1,5 @@
 """Meshes of data, pipeline and tensor: the numbers of one process, the right neighbours, clear errors."""
 
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from math import prod
@@ -10,9 +9,8 @@ import torch
 from reading import defined
 
 import ddl_lab as lab
-from ddl_lab.strategies import hybrid, meshes
+from ddl_lab.strategies import hybrid
 from ddl_lab.strategies import tensor_parallel as tp
-from ddl_lab.strategies.activations import Live
 
 DIGITS = lab.load_digits()
 WIDTHS = (784, 10, 6, 9, 5, 8, 1)  # three blocks
@@ -102,26 +100,6 @@ def test_micro_batches_that_a_batch_does_not_have_are_refused(micro_batches):
         trained(lab.simulate, (1, 1, 1), rows=8, micro_batches=micro_batches)
 
 
-@pytest.mark.parametrize("tensor", [1, 4, 8])
-def test_the_activations_of_the_formula_are_those_that_autograd_saves(tensor):
-    job = meshes.Job(width=128, layers=2, tokens=512, micro_batches=4)
-
-    def saved(node):
-        mine = [tp.split(block, node) for block in tp.make_blocks((128, 512, 128, 512, 128), seed=0)]
-        live = Live(part for block in mine for part in block)
-        x, tape = torch.rand(job.rows((1, 1, tensor)), 128), []
-        for block in mine:
-            x = live.watch(x.detach().requires_grad_())
-            with live:
-                part = tp.partial_sum(block, x)
-            tape.append((x, part))  # lives on
-            x = tp.leave(node, part) + block.bias.detach()
-        return live.bytes
-
-    formula = job.node_bytes((1, 1, tensor)) - 16 * job.parameters / tensor
-    assert lab.simulate(saved, tensor).results == [formula] * tensor
-
-
 @pytest.mark.parametrize("shape", [*SHAPES, (2, 3, 4)], ids=str)
 def test_a_rank_is_its_coordinates_and_its_groups_differ_in_one(shape):
     places = [hybrid.coordinates(rank, shape) for rank in range(prod(shape))]
@@ -160,26 +138,6 @@ def test_a_shape_that_is_none_is_an_error(shape):
         hybrid.check_shape(shape, 8)
 
 
-@pytest.mark.parametrize("wrong", [{"micro_batches": 0}, {"width": -16}, {"layers": 1.5}], ids=str)
-def test_a_job_of_sizes_that_are_none_is_an_error(wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))}=.*: give a whole number from 1"):
-        replace(JOB, **wrong)
-
-
-def test_a_mesh_on_which_the_job_is_uneven_is_not_rehearsed():
-    with pytest.raises(lab.WorkerError, match="doesn't come out even on the mesh"):
-        lab.simulate(meshes.rehearse, 3, args=((1, 3, 1), JOB))
-
-
-@pytest.mark.parametrize(("ahead", "formula_ms"), [(False, 8 * (1 + 2)), (True, 1 + 8 * 2)])
-def test_the_labs_prefetch_takes_its_formula(ahead, formula_ms):
-    """L (g + c) without, g + L c with: eight layers of 2 ms, and a gather of 3 chunks of 0.3 MB."""
-    layers = defined("09", "s09-setup", "s09-prefetch")["layers"]
-    cluster = lab.Cluster(latency_s=0.1e-3, bandwidth_bytes_per_s=1e9)
-    elapsed_s = lab.simulate(layers, 4, cluster=cluster, args=(ahead,)).elapsed_s
-    assert elapsed_s * 1e3 == pytest.approx(formula_ms, rel=0.03)
-
-
 def test_more_stages_than_blocks_is_an_error_that_names_both():
     with pytest.raises(lab.WorkerError, match="4 pipeline stages for 3 blocks"):
         trained(lab.simulate, (1, 4, 1))
@@ -194,53 +152,3 @@ def test_the_labs_grid_is_the_packages_mesh(shape):
     ours = lab.simulate(hybrid.hybrid, nodes, args=(DIGITS.train, blocks, (shape[0], 1, shape[1]), 3, 50))
     for one, (other,) in zip(theirs.results, ours.results, strict=True):
         assert (flat([one]) - flat([other])).norm() < 1e-6 * flat([other]).norm()
-
-
-# The cost model
-
-JOB = meshes.Job(width=16, layers=4, tokens=256, micro_batches=4)
-CLUSTER = lab.Cluster(
-    flops_per_s=1e8, host_size=4, latency_s=1e-4, bandwidth_bytes_per_s=1e8,
-    host_latency_s=1e-5, host_bandwidth_bytes_per_s=1e9,
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("nodes", [1, 2, 4, 8])
-def test_the_forecast_is_what_the_simulation_plays(nodes):
-    found = meshes.search(nodes, JOB, CLUSTER)
-    assert found
-    for one in found:
-        played = lab.simulate(meshes.rehearse, nodes, cluster=CLUSTER, args=(one.shape, JOB)).elapsed_s
-        assert one.seconds == pytest.approx(played, rel=1e-6), one
-
-
-def test_shapes_are_all_factorings_and_the_search_is_sorted():
-    assert len(list(meshes.shapes(64))) == len(set(meshes.shapes(64))) == 28
-    assert all(prod(shape) == 64 for shape in meshes.shapes(64))
-    seconds = [one.seconds for one in meshes.search(8, JOB, CLUSTER)]
-    assert seconds == sorted(seconds)
-
-
-def test_a_mesh_that_doesn_t_come_out_even_is_left_out_and_is_an_error_when_asked_for():
-    assert (1, 8, 1) not in [one.shape for one in meshes.search(8, JOB, CLUSTER)]  # 4 blocks, 8 stages
-    with pytest.raises(ValueError, match="doesn't come out even"):
-        meshes.forecast((1, 8, 1), JOB, CLUSTER)
-
-
-def test_memory_is_parameters_states_and_activations():
-    activations = 64 * 4 * (16 + 64) * 4  # of a micro-batch of 64 rows in all 4 blocks
-    assert JOB.node_bytes((1, 1, 1)) == 16 * JOB.parameters + activations
-    assert JOB.node_bytes((4, 1, 1)) == 16 * JOB.parameters + activations / 4
-    assert JOB.node_bytes((1, 1, 2)) == 8 * JOB.parameters + 64 * 4 * (16 + 32) * 4
-
-
-def test_the_first_stage_holds_as_many_micro_batches_as_there_are_stages():
-    activations = 64 * 4 * (16 + 64) * 4
-    assert JOB.node_bytes((1, 4, 1)) == 4 * JOB.parameters + activations  # 4 of them, in one block
-    few = replace(JOB, micro_batches=2)
-    assert few.node_bytes((1, 4, 1)) == 4 * JOB.parameters + activations  # 2 of them, each twice as large
-
-
-def test_adam_s_states_are_half_of_what_is_kept_and_shared_out_along_data():
-    plain, sharded = (replace(JOB, shard_states=on).node_bytes((4, 1, 2)) for on in (False, True))
-    assert plain - sharded == 4 * JOB.parameters * 3 / 4

@@ -9,7 +9,6 @@ from torch import nn
 
 import ddl_lab as lab
 from ddl_lab.strategies.pipeline import (
-    Recomputing,
     Work,
     cut,
     interpret,
@@ -27,6 +26,7 @@ from ddl_lab.strategies.schedules import (
     one_f_one_b,
     with_messages,
 )
+from ddl_lab.strategies.works import Asynchronous, Recomputing
 
 DATA = lab.load_digits().train
 ORDERS = pytest.mark.parametrize("order", [gpipe, one_f_one_b], ids=lambda order: order.__name__)

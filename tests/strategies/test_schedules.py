@@ -13,6 +13,7 @@ from ddl_lab.strategies.schedules import (
     interleaved,
     one_f_one_b,
     with_messages,
+    zero_bubble,
 )
 
 ORDERS = [gpipe, one_f_one_b]
@@ -50,6 +51,40 @@ def test_interleaving_divides_the_bubble_by_the_stages_a_node(nodes, chunks, gro
     steps = [step for step in schedule[-1] if step.kind == "forward"]
     assert {step.stage for step in steps} == {nodes - 1 + c * nodes for c in range(chunks)}
     assert len(steps) == micros * chunks
+
+
+@pytest.mark.parametrize(("stages", "micros"), [(p, m) for p, m in CASES if m >= p])
+def test_three_equal_kinds_leave_a_third_of_the_bubble_and_keep_no_more_than_1f1b_s_first_stage(
+    stages, micros
+):
+    schedule = plan(zero_bubble, stages, micros)
+    played = play(schedule, 1, 2)
+    assert played.elapsed_s == 3 * micros + stages - 1
+    assert played.busy_s == [3 * micros] * stages
+    assert {in_flight(steps) for steps in schedule} == {min(stages, micros)}
+    for steps in schedule:
+        kinds = [step.kind for step in steps if not step.what]
+        assert [kinds.count(kind) for kind in ("forward", "input", "weights")] == [micros] * 3
+
+
+def test_few_micro_batches_make_a_zero_bubble_that_ends_too():
+    for stages, micros in CASES:
+        bubble = play(plan(zero_bubble, stages, micros), 1, 2).elapsed_s - 3 * micros
+        assert stages - 1 <= bubble <= 3 * (stages - 1)
+
+
+def test_a_backward_by_the_weights_wants_that_by_the_input_and_one_without_it_is_refused():
+    forward, first, second = (Step(kind, 0, 0) for kind in ("forward", "input", "weights"))
+    with pytest.raises(ScheduleError, match=r"weights\(0\) on stage 0 without its backward by the"):
+        check([[forward, second, first]])
+    with pytest.raises(ScheduleError, match="by the input of micro-batch 0 on stage 0 and never"):
+        check([[forward, first]])
+    check([[forward, first, second]])
+
+
+def test_messages_may_take_another_time_between_each_pair():
+    schedule = plan(gpipe, 3, 1)
+    assert play(schedule, 1, 2, lambda rank, peer: 0.25 if {rank, peer} == {0, 1} else 1.0).elapsed_s == 11.5
 
 
 def test_messages_take_their_time_and_a_slow_stage_holds_all_up():

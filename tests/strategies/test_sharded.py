@@ -141,3 +141,12 @@ def test_a_simulation_is_not_weighed():
     with pytest.raises(lab.WorkerError, match=r"use lab\.run, not lab\.simulate"):
         trained(lab.simulate, 2, 1, weigh=True)
     assert gc.get_freeze_count() == frozen
+
+
+@pytest.mark.parametrize(("ahead", "formula_ms"), [(False, 8 * (1 + 2)), (True, 1 + 8 * 2)])
+def test_the_labs_prefetch_takes_its_formula(ahead, formula_ms):
+    """L (g + c) without, g + L c with: eight layers of 2 ms, and a gather of 3 chunks of 0.3 MB."""
+    layers = defined("09", "s09-setup", "s09-prefetch")["layers"]
+    cluster = lab.Cluster(latency_s=0.1e-3, bandwidth_bytes_per_s=1e9)
+    elapsed_s = lab.simulate(layers, 4, cluster=cluster, args=(ahead,)).elapsed_s
+    assert elapsed_s * 1e3 == pytest.approx(formula_ms, rel=0.03)

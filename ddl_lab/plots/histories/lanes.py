@@ -10,6 +10,7 @@ import numpy as np
 from ...history.critical import WORK_OF_KIND
 from ...history.history import History
 from .curves import Array
+from .groups import TINTS, tints_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,8 @@ class Lanes:
     end_s: Array
     work: Array  # 0, 1, 2 as in WORK
     behind: Array  # True: a message that moves while its node does something else
+    tint: Array  # of a collective: which kind of group it is of, from 1; 0 where they aren't told apart
+    tints: tuple[str, ...] = ()  # names of tints 1, 2, …
 
     def within(self, start_s: float, end_s: float) -> Lanes:
         """The spans that have a part in this window, and a length."""
@@ -38,8 +41,8 @@ class Lanes:
 
     def only(self, chosen: Array) -> Lanes:
         """The chosen spans."""
-        columns = (self.rank, self.start_s, self.end_s, self.work, self.behind)
-        return Lanes(*(column[chosen] for column in columns))
+        columns = (self.rank, self.start_s, self.end_s, self.work, self.behind, self.tint)
+        return Lanes(*(column[chosen] for column in columns), tints=self.tints)
 
     @property
     def crowded(self) -> bool:
@@ -50,13 +53,15 @@ class Lanes:
 def lanes_of(history: History) -> Lanes:
     """All spans so far, sorted by rank and start."""
     parts = []
-    for rank, recorder in enumerate(history.recorders):
-        rows = recorder.span_array()
-        rows = rows[np.lexsort((rows["end_s"], rows["start_s"]))]
+    tints, names = tints_of(history.recorders)
+    for rank, (recorder, tint) in enumerate(zip(history.recorders, tints, strict=True)):
+        rows = recorder.span_array()[: len(tint)]  # it may have grown
+        order = np.lexsort((rows["end_s"], rows["start_s"]))
+        rows = rows[order]
         work = WORK_OF_KIND[rows["kind"]]
         behind = (work == 1) & _overlapped(rows["start_s"], rows["end_s"])
-        parts.append((np.full(len(rows), rank), rows["start_s"], rows["end_s"], work, behind))
-    return Lanes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        parts.append((np.full(len(rows), rank), rows["start_s"], rows["end_s"], work, behind, tint[order]))
+    return Lanes(*(np.concatenate(column) for column in zip(*parts, strict=True)), tints=names)
 
 
 def _overlapped(start_s: Array, end_s: Array) -> Array:
@@ -94,14 +99,26 @@ def _side_by_side(lanes: Lanes) -> Lanes:
 
 
 def add_bars(ax: Axes, lanes: Lanes, chosen: Array, factor: float, alpha: float = 1.0) -> None:
-    """Draw the chosen spans, a collection of bars for each kind of work."""
+    """Draw the chosen spans, a collection of bars for each kind of work, and of group."""
     from matplotlib.collections import PolyCollection
 
-    for work, colour in enumerate(WORK.values()):
-        corners = _corners(lanes, chosen & (lanes.work == work), factor)
-        behind = bool(chosen.any() and lanes.behind[chosen].any())
+    behind = bool(chosen.any() and lanes.behind[chosen].any())
+    for work, tint, colour, _ in _looks(lanes):
+        corners = _corners(lanes, chosen & (lanes.work == work) & (lanes.tint == tint), factor)
         bars = PolyCollection(list(corners), facecolors=colour, alpha=alpha, lw=0, zorder=2 + behind)
         ax.add_collection(bars, autolim=False)
+
+
+def _looks(lanes: Lanes) -> list[tuple[int, int, str, str]]:
+    """(work, tint, colour, name) of all kinds of bars."""
+    found = [(work, 0, colour, name) for work, (name, colour) in enumerate(WORK.items())]
+    if not lanes.tints:
+        return found
+    groups = [
+        (1, place + 1, TINTS[place % len(TINTS)], f"communicate: {name}")
+        for place, name in enumerate(lanes.tints)
+    ]
+    return [found[0], (*found[1][:3], "communicate: messages"), *groups, found[2]]
 
 
 def _corners(lanes: Lanes, chosen: Array, factor: float) -> Array:
@@ -121,10 +138,15 @@ def add_legend(ax: Axes, lanes: Lanes, behind: bool = False) -> None:
     from ..canvas import style
 
     note = " (low bar: beside other work)" if behind else ""
-    kinds = [name for work, name in enumerate(WORK) if (lanes.work == work).any()]
-    names = [name + note * (name == "communicate") for name in kinds]
-    bars = [Patch(facecolor=WORK[name]) for name in kinds]
+    looks = [one for one in _looks(lanes) if ((lanes.work == one[0]) & (lanes.tint == one[1])).any()]
+    names = [name + note * (name == "communicate") for *_, name in looks]
+    bars = [Patch(facecolor=colour) for _, _, colour, _ in looks]
     with style():
-        ax.legend(
-            bars, names, ncols=3, handlelength=1.2, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0.2
-        )
+        look = {"handlelength": 1.2, "columnspacing": 1.2, "borderpad": 0.2}
+        ax.legend(bars, _short(names), ncols=len(names), loc="lower left", bbox_to_anchor=(0, 1), **look)
+
+
+def _short(names: list[str]) -> list[str]:
+    """Of several kinds of communication only the first says what it is."""
+    word, first = "communicate: ", [name for name in names if name.startswith("communicate: ")][:1]
+    return [name if [name] == first else name.removeprefix(word) for name in names]

@@ -46,7 +46,8 @@ def path_of(history: History, spans: Spans) -> Lanes:
     """The critical path as bars."""
     parts = critical_parts(spans, history.clock, history.finished_s, history.elapsed_s)
     rank, start_s, end_s, work = work_of(parts, spans)
-    return Lanes(rank, start_s, end_s, work, np.zeros(len(rank), dtype=bool))
+    none = np.zeros(len(rank), dtype=np.int64)
+    return Lanes(rank, start_s, end_s, work, none.astype(bool), none)
 
 
 def path_in_words(path: Lanes, elapsed_s: float) -> str:

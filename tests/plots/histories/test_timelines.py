@@ -216,3 +216,54 @@ def test_the_legend_names_the_kinds_of_work_that_occur():
 
     (ax,) = plots.timeline(lab.simulate(alone, 1)).axes
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["compute"]
+
+
+ON_A_MESH = [  # 2 x 2: ranks 0, 1 and 2, 3 along tensor; 0, 2 and 1, 3 along data
+    [
+        ("compute", 0, 4),
+        ("all_reduce", 4, 6, -1, 8, f"sum, ranks {r // 2 * 2}, {r // 2 * 2 + 1}"),
+        ("all_reduce", 6, 9, -1, 8, f"mean, ranks {r % 2}, {r % 2 + 2}"),
+        ("send", 9, 10, 0, 8),
+    ]
+    for r in range(4)
+]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_collectives_of_groups_of_different_shape_are_told_apart():
+    history = made(*ON_A_MESH)
+    lanes = lanes_of(history)
+    assert lanes.tints == ("groups as ranks 0, 1", "groups as ranks 0, 2")
+    assert [lanes.tint[lanes.rank == rank].tolist() for rank in range(4)] == [[0, 1, 2, 0]] * 4
+    figure = plots.timeline(history)
+    told = ["compute", "communicate: messages", "groups as ranks 0, 1", "groups as ranks 0, 2"]
+    assert legend(figure) == told
+    colours = {to_hex(c.get_facecolor()[0]) for c in figure.axes[0].collections if len(c.get_paths())}
+    assert len(colours) == 4
+    assert strong(figure)["communicate"] == [(rank, 9, 10) for rank in range(4)]
+
+
+def test_groups_of_one_shape_are_one_kind_as_they_were():
+    history = made(*([row for row in rows if "mean" not in str(row)] for rows in ON_A_MESH))
+    assert lanes_of(history).tints == ()
+    assert legend(plots.timeline(history)) == ["compute", "communicate"]
+
+
+def test_a_collective_of_all_is_a_kind_beside_those_of_groups():
+    history = made(*([*rows, ("barrier", 10, 11)] for rows in ON_A_MESH))
+    assert lanes_of(history).tints == ("groups as ranks 0, 1", "groups as ranks 0, 2", "all ranks")
+
+
+def test_a_mesh_that_ran_has_a_kind_for_each_dimension():
+    def worker(node):
+        with node.compute(seconds=1):
+            pass
+        row, column = divmod(node.rank, 8)
+        node.group(range(8 * row, 8 * row + 8)).all_reduce(torch.ones(8))
+        node.group([column, column + 8]).all_reduce(torch.ones(8))
+
+    lanes = lanes_of(lab.simulate(worker, 16))
+    assert lanes.tints == ("groups as ranks 0, 1, …, 7", "groups as ranks 0, 8")
