@@ -26,7 +26,7 @@ from ddl_lab.strategies.schedules import (
     one_f_one_b,
     with_messages,
 )
-from ddl_lab.strategies.works import Asynchronous, Recomputing
+from ddl_lab.strategies.works import Recomputing
 
 DATA = lab.load_digits().train
 ORDERS = pytest.mark.parametrize("order", [gpipe, one_f_one_b], ids=lambda order: order.__name__)
