@@ -46,8 +46,8 @@ class Halves(Work):
         self.halfway[s, k] = (stage, x, out), g
         return torch.autograd.grad(out, x, g, retain_graph=True)[0]
 
-    def weights(self, s: int, k: int, g: None = None) -> None:
-        """The same by the stage's parameters, added to its gradient."""
+    def weights(self, s: int, k: int, g: Tensor | None = None) -> None:
+        """The same by the stage's parameters, added to its gradient; the first part has kept ``g``."""
         (stage, _, out), g = self.halfway.pop((s, k))
         if s == self.last:
             self.losses.append(out.detach())

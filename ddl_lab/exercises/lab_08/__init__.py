@@ -2,9 +2,9 @@
 
 from .gpipe import gpipe
 from .bubble import bubble
-from .one_f_one_b import one_f_one_b
 from .in_flight import in_flight
+from .one_f_one_b import one_f_one_b
 from .balance import balance
 from .deadlock import deadlock
 
-__all__ = ["gpipe", "bubble", "one_f_one_b", "in_flight", "balance", "deadlock"]
+__all__ = ["gpipe", "bubble", "in_flight", "one_f_one_b", "balance", "deadlock"]

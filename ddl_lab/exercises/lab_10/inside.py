@@ -16,11 +16,8 @@ CASES = (
 
 
 def _inside(shape, host_size):  # type: ignore[no-untyped-def]
-    found, stride = [], 1  # neighbours in a group are so many ranks apart
-    for size in reversed(shape):
-        found.insert(0, size == 1 or host_size % (size * stride) == 0)
-        stride *= size
-    return found
+    strides = shape[1] * shape[2], shape[2], 1  # neighbours in a group are so many ranks apart
+    return [n == 1 or host_size % (n * s) == 0 for n, s in zip(shape, strides, strict=True)]
 
 
 def _check_inside(answer: Answer) -> str:

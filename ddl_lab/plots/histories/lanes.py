@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +32,7 @@ class Lanes:
     work: Array  # 0, 1, 2 as in WORK
     behind: Array  # True: a message that moves while its node does something else
     tint: Array  # of a collective: which kind of group it is of, from 1; 0 where they aren't told apart
-    tints: tuple[str, ...] = ()  # names of tints 1, 2, …
+    tints: tuple[str, ...] = field(default=(), kw_only=True)  # names of tints 1, 2, …
 
     def within(self, start_s: float, end_s: float) -> Lanes:
         """The spans that have a part in this window, and a length."""

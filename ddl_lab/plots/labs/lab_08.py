@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Box(Protocol):
-    """A forward or backward, and when: ``strategies.playing.Span`` is one."""
+    """A forward, a backward or a part of one, and when: ``strategies.playing.Span`` is one."""
 
     @property
     def rank(self) -> int: ...
@@ -40,9 +40,10 @@ class Timed(Protocol):
     def bubble(self) -> float: ...
 
 
-COLOURS = {"forward": "#0072B2", "backward": "#D55E00"}
+COLOURS = {"forward": "#0072B2", "backward": "#D55E00", "input": "#8A4B00", "weights": "#E69F00"}
 LATER = {"forward": "#8CC4E5", "backward": "#F2B183"}  # of a node's second stage, and all after it
-DIGITS = ("#ffffff", "#1a1a1a")  # on the one and on the other
+NAMES = {"input": "backward, by the input", "weights": "backward, by the weights"}
+DIGITS = ("#ffffff", "#1a1a1a")  # on the dark and on the pale ones
 WIDTH, LANE, HEAD, FOOT, BETWEEN = 8.6, 0.27, 0.64, 0.52, 0.46  # inches
 LEGIBLE, GAP = 0.075, 0.012  # inches: a digit, and what is left free between two boxes
 
@@ -85,7 +86,8 @@ def schedules(
                 side = canvas.add_axes(_place(right + 0.25, WIDTH - 0.55, bottom, tall, height))
             _bars(side, kept[name], most, last)
         top = bottom + BETWEEN
-    _legend(canvas, height)
+    spans = [(span, timed) for timed in panels.values() for span in timed.spans]
+    _legend(canvas, height, spans)
     return canvas
 
 
@@ -105,7 +107,7 @@ def _lanes(ax: Axes, timed: Timed, longest: float, inches_per_s: float) -> None:
     gap_s = GAP / inches_per_s
     lasts = [end_s - span.start_s for span, end_s in _apart(timed.spans)]
     look: dict[str, Any] = {"left": [span.start_s for span in timed.spans], "linewidth": 0}
-    look["color"] = [(LATER if _later(span, timed) else COLOURS)[span.kind] for span in timed.spans]
+    look["color"] = [_colour(span, timed) for span in timed.spans]
     widths = [max(0.8 * wide, wide - gap_s) for wide in lasts]
     ax.barh([span.rank for span in timed.spans], widths, 0.84, **look)
     digits = len(str(max(span.micro for span in timed.spans)))
@@ -114,13 +116,18 @@ def _lanes(ax: Axes, timed: Timed, longest: float, inches_per_s: float) -> None:
         if room >= LEGIBLE:
             middle = (span.start_s + (wide - gap_s) / 2, span.rank)
             size = 7.5 if room > 1.4 * LEGIBLE else 6
-            text: dict[str, Any] = {"ha": "center", "va": "center", "color": DIGITS[_later(span, timed)]}
+            pale = _later(span, timed) or span.kind == "weights"
+            text: dict[str, Any] = {"ha": "center", "va": "center", "color": DIGITS[pale]}
             ax.annotate(str(span.micro), middle, fontsize=size, **text)
     ax.set_xlim(0, longest * 1.005)
     ax.set_ylim(timed.nodes - 0.5, -0.5)
     ax.set_yticks(range(timed.nodes), [f"node {rank}" for rank in range(timed.nodes)])
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
+
+
+def _colour(span: Box, timed: Timed) -> str:
+    return (LATER if _later(span, timed) and span.kind in LATER else COLOURS)[span.kind]
 
 
 def _later(span: Box, timed: Timed) -> bool:
@@ -154,17 +161,22 @@ def _bars(ax: Axes, values: Sequence[float], most: float, last: bool) -> None:
     ax.set_xlabel("activations (kB)" if last else "")
 
 
-def _legend(canvas: Any, height: float) -> None:
+def _legend(canvas: Any, height: float, spans: Sequence[tuple[Any, Timed]]) -> None:
+    """The kinds that occur; those of later stages where there are some."""
     from matplotlib.patches import Patch
 
     from ..canvas import style
 
+    there = {(span.kind, _later(span, timed)): _colour(span, timed) for span, timed in spans}
+    kinds = [(kind, later) for later in (False, True) for kind in COLOURS if (kind, later) in there]
+    names = [NAMES.get(kind, kind) + ", a node's second stage" * later for kind, later in kinds]
     below = 0.33 + 0.17 * (len(canvas._lines) - 1)
     with style():
         canvas.legend(
-            [Patch(facecolor=colour) for colour in COLOURS.values()],
-            list(COLOURS),
-            ncols=2,
+            [Patch(facecolor=there[kind]) for kind in kinds],
+            names,
+            ncols=len(names),
+            columnspacing=1.2,
             handlelength=1.2,
             loc="upper right",
             bbox_to_anchor=(1 - 0.2 / WIDTH, 1 - (below - 0.25) / height),

@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 from ddl_lab import plots
 from ddl_lab.plots.labs.lab_08 import COLOURS, LATER
 from ddl_lab.strategies.playing import Played, Span, play
-from ddl_lab.strategies.schedules import by_stage, gpipe, interleaved, one_f_one_b, with_messages
+from ddl_lab.strategies.schedules import by_stage, gpipe, interleaved, one_f_one_b, with_messages, zero_bubble
 
 PANELS = {
     "GPipe": play(with_messages(by_stage(gpipe, 3, 4)), 1, 2),
@@ -64,8 +64,26 @@ def test_a_nodes_later_stages_are_paler_and_bytes_stand_on_the_right():
 def test_forward_and_backward_have_colours_of_their_own_and_a_legend():
     figure = plots.schedules(PANELS, "two")
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == list(COLOURS)
+    assert told(figure) == ["forward", "backward"], "the kinds that occur"
+    assert [to_hex(patch.get_facecolor()).upper() for patch in legend.get_patches()] == [
+        COLOURS["forward"], COLOURS["backward"],
+    ]  # fmt: skip
     assert figure.png().startswith(b"\x89PNG")
+
+
+def told(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_later_stages_and_both_parts_of_a_backward_are_named_where_they_occur():
+    interleaving = plots.schedules({"v": play(with_messages(interleaved(2, 4, 2)), 0.5, 1)}, "interleaved")
+    pale = [f"{kind}, a node's second stage" for kind in ("forward", "backward")]
+    assert told(interleaving) == ["forward", "backward", *pale]
+    parts = play(with_messages(by_stage(zero_bubble, 3, 4)), 1, 2)
+    figure = plots.schedules({"zero bubble": parts}, "a backward in two")
+    assert told(figure) == ["forward", "backward, by the input", "backward, by the weights"]
+    colours = {to_hex(patch.get_facecolor()).upper() for patch in figure.axes[0].patches}
+    assert colours == {COLOURS[kind] for kind in ("forward", "input", "weights")}
 
 
 @pytest.mark.parametrize("panels", [{}, {"nothing": Played(2, ())}])
