@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ LATER = {"forward": "#8CC4E5", "backward": "#F2B183"}  # of a node's second stag
 NAMES = {"input": "backward, by the input", "weights": "backward, by the weights"}
 DIGITS = ("#ffffff", "#1a1a1a")  # on the dark and on the pale ones
 WIDTH, LANE, HEAD, FOOT, BETWEEN = 8.6, 0.27, 0.64, 0.52, 0.46  # inches
+ROW = 0.26  # inches, of a legend under the headline
 LEGIBLE, GAP = 0.075, 0.012  # inches: a digit, and what is left free between two boxes
 
 
@@ -66,11 +67,13 @@ def schedules(
     from ..canvas import Canvas, style
 
     nodes = [timed.nodes for timed in panels.values()]
-    height = HEAD + FOOT + sum(nodes) * LANE + BETWEEN * (len(nodes) - 1)
+    kinds = _kinds(panels.values())
+    below = ROW if len(kinds) > 2 else 0.0  # many kinds have a line of their own, under the headline
+    height = below + HEAD + FOOT + sum(nodes) * LANE + BETWEEN * (len(nodes) - 1)
     canvas = Canvas(WIDTH, height, headline)
     longest = max(timed.elapsed_s for timed in panels.values())
     most = max((max(values) for values in kept.values()), default=0) if kept else 0
-    top = HEAD + 0.17 * (len(canvas._lines) - 1)
+    top = below + HEAD + 0.17 * (len(canvas._lines) - 1)
     for number, (name, timed) in enumerate(panels.items()):
         tall, bottom = timed.nodes * LANE, top + timed.nodes * LANE
         right = WIDTH - (2.1 if kept else 0.25)
@@ -86,8 +89,7 @@ def schedules(
                 side = canvas.add_axes(_place(right + 0.25, WIDTH - 0.55, bottom, tall, height))
             _bars(side, kept[name], most, last)
         top = bottom + BETWEEN
-    spans = [(span, timed) for timed in panels.values() for span in timed.spans]
-    _legend(canvas, height, spans)
+    _legend(canvas, height - below, height, kinds)
     return canvas
 
 
@@ -161,24 +163,32 @@ def _bars(ax: Axes, values: Sequence[float], most: float, last: bool) -> None:
     ax.set_xlabel("activations (kB)" if last else "")
 
 
-def _legend(canvas: Any, height: float, spans: Sequence[tuple[Any, Timed]]) -> None:
-    """The kinds that occur; those of later stages where there are some."""
+def _kinds(panels: Iterable[Timed]) -> dict[str, str]:
+    """Names and colours of the kinds of boxes that occur; those of later stages after the others."""
+    there = {
+        (_later(span, timed), span.kind): _colour(span, timed) for timed in panels for span in timed.spans
+    }
+    order = [(later, kind) for later in (False, True) for kind in COLOURS if (later, kind) in there]
+    return {
+        NAMES.get(kind, kind) + ", a node's second stage" * later: there[later, kind] for later, kind in order
+    }
+
+
+def _legend(canvas: Any, level: float, height: float, kinds: Mapping[str, str]) -> None:
+    """Beside the headline, which begins ``level`` inches above the bottom, or right under it."""
     from matplotlib.patches import Patch
 
     from ..canvas import style
 
-    there = {(span.kind, _later(span, timed)): _colour(span, timed) for span, timed in spans}
-    kinds = [(kind, later) for later in (False, True) for kind in COLOURS if (kind, later) in there]
-    names = [NAMES.get(kind, kind) + ", a node's second stage" * later for kind, later in kinds]
-    below = 0.33 + 0.17 * (len(canvas._lines) - 1)
+    below = 0.08 + 0.17 * (len(canvas._lines) - 1)
     with style():
         canvas.legend(
-            [Patch(facecolor=there[kind]) for kind in kinds],
-            names,
-            ncols=len(names),
+            [Patch(facecolor=colour) for colour in kinds.values()],
+            list(kinds),
+            ncols=len(kinds),
             columnspacing=1.2,
             handlelength=1.2,
             loc="upper right",
-            bbox_to_anchor=(1 - 0.2 / WIDTH, 1 - (below - 0.25) / height),
+            bbox_to_anchor=(1 - 0.2 / WIDTH, (level - below) / height),
             borderaxespad=0,
         )
