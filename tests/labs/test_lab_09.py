@@ -48,11 +48,10 @@ def test_a_gradient_in_float32_by_hand_is_that_of_the_model():
 
 
 def test_a_sharded_master_trains_as_float32_does_and_sends_half():
-    cells = ("s09-setup", "s09-adam", "s09-stage-2", "s09-mixed")
-    names = defined("09", *cells)
-    second = lab.simulate(names["stage_2"], 4)
-    names |= {"second": second, "print": lambda *told: None}
-    low = lab.simulate(defined("09", "s09-mixed-stage", **names)["mixed"], 4)
+    stage_2 = defined("09", "s09-setup", "s09-adam", "s09-stage-2")["stage_2"]
+    second = lab.simulate(stage_2, 4)
+    cells = ("s09-setup", "s09-adam", "s09-mixed", "s09-mixed-stage")
+    low = lab.simulate(defined("09", *cells, second=second, print=lambda *told: None)["mixed"], 4)
     assert [2 * sent for sent in low.bytes_sent] == second.bytes_sent
     start, right = lab.parameters(lab.make_model(seed=0)), second.results[0]
     for weights in low.results:

@@ -35,7 +35,6 @@ def test_two_levels_by_hand_are_the_packages_and_take_what_a_cluster_charges(nod
 
 def test_the_chooser_has_each_name_once_the_fastest_first_and_only_what_fits():
     names = defined("10", "s10-setup", "s10-job", "s10-fsdp")
-    names |= defined("10", "s10-fsdp", **names)
     gpus = lab.Cluster(flops_per_s=1e14, host_size=8, algorithm="two-level")
     found = names["fastest"](gpus)
     assert [one.seconds for one in found] == sorted(one.seconds for one in found)

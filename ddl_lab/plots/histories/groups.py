@@ -19,7 +19,7 @@ Shape = tuple[str, ...]  # distances from the first rank: those of ranks 2, 3 ar
 def tints_of(recorders: Sequence[Recorder]) -> tuple[list[Array], tuple[str, ...]]:
     """By recorder each span's tint, 0 for none, and the names of tints 1, 2, …; none for groups of one shape.
 
-    A name tells the first group of its shape: "groups as ranks 0, 1", or "all ranks".
+    A name tells the first group of its shape: "group 0, 1", or "all ranks".
     """
     named: dict[Shape, str] = {}
     shapes = []
@@ -38,7 +38,7 @@ def tints_of(recorders: Sequence[Recorder]) -> tuple[list[Array], tuple[str, ...
         np.where(collective, np.array([tint.get(shape, 0) for shape in own])[codes], 0)
         for own, codes, collective in shapes
     ]
-    return found, tuple(f"groups as ranks {named[shape]}" if shape else "all ranks" for shape in order)
+    return found, tuple(f"group {named[shape]}" if shape else "all ranks" for shape in order)
 
 
 def _shape(group: str) -> Shape:

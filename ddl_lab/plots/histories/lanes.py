@@ -114,11 +114,8 @@ def _looks(lanes: Lanes) -> list[tuple[int, int, str, str]]:
     found = [(work, 0, colour, name) for work, (name, colour) in enumerate(WORK.items())]
     if not lanes.tints:
         return found
-    groups = [
-        (1, place + 1, TINTS[place % len(TINTS)], f"communicate: {name}")
-        for place, name in enumerate(lanes.tints)
-    ]
-    return [found[0], (*found[1][:3], "communicate: messages"), *groups, found[2]]
+    groups = [(1, place + 1, TINTS[place % len(TINTS)], name) for place, name in enumerate(lanes.tints)]
+    return [found[0], (*found[1][:3], "messages"), *groups, found[2]]
 
 
 def _corners(lanes: Lanes, chosen: Array, factor: float) -> Array:
@@ -139,14 +136,8 @@ def add_legend(ax: Axes, lanes: Lanes, behind: bool = False) -> None:
 
     note = " (low bar: beside other work)" if behind else ""
     looks = [one for one in _looks(lanes) if ((lanes.work == one[0]) & (lanes.tint == one[1])).any()]
-    names = [name + note * (name == "communicate") for *_, name in looks]
+    names = [name + note * (name in ("communicate", "messages")) for *_, name in looks]
     bars = [Patch(facecolor=colour) for _, _, colour, _ in looks]
     with style():
         look = {"handlelength": 1.2, "columnspacing": 1.2, "borderpad": 0.2}
-        ax.legend(bars, _short(names), ncols=len(names), loc="lower left", bbox_to_anchor=(0, 1), **look)
-
-
-def _short(names: list[str]) -> list[str]:
-    """Of several kinds of communication only the first says what it is."""
-    word, first = "communicate: ", [name for name in names if name.startswith("communicate: ")][:1]
-    return [name if [name] == first else name.removeprefix(word) for name in names]
+        ax.legend(bars, names, ncols=len(names), loc="lower left", bbox_to_anchor=(0, 1), **look)
