@@ -38,7 +38,7 @@ def test_the_chooser_has_each_name_once_the_fastest_first_and_only_what_fits():
     gpus = lab.Cluster(flops_per_s=1e14, host_size=8, algorithm="two-level")
     found = names["fastest"](gpus)
     assert [one.seconds for one in found] == sorted(one.seconds for one in found)
-    assert len({one.name for one in found}) == len(found) > 20
+    assert len({one.name for one in found}) == len(found) > 10
     assert all(one.node_bytes <= 40e9 for one in found)
     every = names["fastest"](gpus, float("inf"))
     assert {one.name for one in found} < {one.name for one in every}
