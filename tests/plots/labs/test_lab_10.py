@@ -47,3 +47,13 @@ def test_faint_bars_are_pale_and_notes_stand_behind_their_bar():
 def test_what_can_t_be_drawn_is_an_error(rows, options, words):
     with pytest.raises(ValueError, match=words):
         plots.stacked(rows, "none", x="seconds", **options)
+
+
+def test_long_names_and_the_axis_have_room():
+    rows = {
+        f"{name} × 1 × 1 + HSDP 8": parts for name, parts in zip(("32", "16"), ROWS.values(), strict=True)
+    }
+    figure = plots.stacked(rows, "two", x="seconds", y="data × pipeline × tensor")
+    figure.png()
+    (ax,) = figure.axes
+    assert min(label.get_window_extent().x0 for label in (*ax.get_yticklabels(), ax.yaxis.label)) > 0
