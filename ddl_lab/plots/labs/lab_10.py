@@ -32,7 +32,7 @@ def stacked(
     canvas = Canvas(7.6, 1.45 + 0.27 * len(names), headline)
     (ax,) = canvas.row(1, top=0.78, right=0.9 if notes else 0.3)
     _, bottom, _, height = ax.get_position().bounds
-    left = (0.5 + 0.072 * max(map(len, names))) / 7.6  # the names of the bars are longer than numbers
+    left = (0.55 + 0.075 * max(map(len, names))) / 7.6  # the names of the bars are longer than numbers
     ax.set_position((left, bottom, 0.875 - left, height))
     for place, name in enumerate(names):
         start = 0.0
