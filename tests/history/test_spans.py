@@ -6,7 +6,7 @@ import torch
 
 import ddl_lab as lab
 from ddl_lab.history.recorder import KINDS, Recorder
-from ddl_lab.history.spans import _group_of, spans_of
+from ddl_lab.history.spans import group_of, spans_of
 from ddl_lab.node.port import Group
 
 
@@ -129,7 +129,7 @@ def test_groups_that_meet_in_the_same_instant_are_apart():
     [("", ""), ("mean", ""), ("mean by ring", ""), ("ranks 0, 2", "0, 2"), ("mean, ranks 3, 1", "3, 1")],
 )
 def test_a_label_names_the_group(label, group):
-    assert _group_of(label) == group
+    assert group_of(label) == group
 
 
 def test_a_run_that_recorded_nothing_has_no_spans():
