@@ -33,3 +33,9 @@ def test_a_shard_s_replicas_all_reduce_it_once():
     two = lab.simulate(rehearse, 4, args=((4, 1, 1), replace(JOB, shards=2))).bytes_sent
     share = 4 * JOB.parameters // 2
     assert two == [JOB.micro_batches * 3 * share + share] * 4
+
+
+def test_an_old_copy_of_lab_09_finds_it_where_it_was():
+    assert meshes.rehearse is rehearse
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        meshes.nothing  # noqa: B018
