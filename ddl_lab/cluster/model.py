@@ -171,10 +171,6 @@ class Cluster:
         """The host's link where all ``ranks`` are on one host, else the one between hosts."""
         return self.link(min(ranks), max(ranks)) if ranks else (self.latency_s, self.bandwidth_bytes_per_s)
 
-    def message_s(self, nbytes: int) -> float:
-        """Seconds that a message of ``nbytes`` takes on free links, between hosts."""
-        return self.latency_s + nbytes / self.bandwidth_bytes_per_s
-
     def hosts(self, ranks: Sequence[int]) -> Hosts | None:
         """Which of ``ranks`` share a host, as places in ``ranks``, host by host.
 

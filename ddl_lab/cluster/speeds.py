@@ -1,4 +1,4 @@
-"""How fast the nodes of a cluster compute: the article's geometric speeds, and checks of all kinds."""
+"""How fast the nodes of a cluster compute: the article's geometric speeds, and the check of any others."""
 
 from __future__ import annotations
 

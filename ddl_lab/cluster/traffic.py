@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .paths import block, passing
-from .work import Work, children, subtree
+from .paths import block
+from .work import Work, children, rounds, subtree
 
 Sent = tuple[int, int]  # bytes, messages
 
@@ -54,7 +54,7 @@ def doubling(work: Work, rank: int, n: int) -> Sent:
     if name in ("broadcast", "reduce", "gather", "scatter"):
         return tree(work, rank, n)
     if name == "all_to_all":
-        return _bruck(work, rank, n), len(passing(n))
+        return _bruck(work, rank, n), rounds(n)
     if rank >= power:
         return (work.chunks[rank] if name == "all_gather" else work.total), 1
     serves, doublings = rank + power < n, power.bit_length() - 1
@@ -71,8 +71,7 @@ def doubling(work: Work, rank: int, n: int) -> Sent:
 
 def _bruck(work: Work, rank: int, n: int) -> int:
     """Bytes in all rounds: a chunk with way w to go has gone w's lower bits when round k passes it on."""
-    rounds = range((n - 1).bit_length())
-    ways = ((way, k) for k in rounds for way in range(1, n) if way >> k & 1)
+    ways = ((way, k) for k in range(rounds(n)) for way in range(1, n) if way >> k & 1)
     return sum(work.chunks[(rank + way - way % (1 << k)) % n] for way, k in ways)
 
 

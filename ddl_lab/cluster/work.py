@@ -85,14 +85,14 @@ def climbs(work: Work) -> Iterator[int]:
 
 
 @lru_cache(maxsize=64)
-def hosts_of(ranks: tuple[int, ...], host_size: int | None) -> Hosts | None:
+def hosts_of(ranks: tuple[int, ...], host_size: int) -> Hosts | None:
     """The places in ``ranks`` by host, ranks of one host being alike // ``host_size``.
 
     None where there are no two levels: one host, a rank a host, or hosts with unequally many.
     """
     found: dict[int, list[int]] = {}
     for place, rank in enumerate(ranks):
-        found.setdefault(rank // (host_size or 1), []).append(place)
+        found.setdefault(rank // host_size, []).append(place)
     sizes = {len(places) for places in found.values()}
     if len(found) == 1 or len(sizes) > 1 or sizes == {1}:
         return None

@@ -50,9 +50,9 @@ def test_all_work_is_charged_by_its_rate_and_the_slow_factor():
     assert [cluster.compute_s(1, unit, 50.0) for unit in units] == [12.5, 1.25, 125.0]
 
 
-def test_a_message_costs_latency_and_bytes():
+def test_latency_and_bandwidth_are_what_messages_and_collectives_are_charged_by():
     cluster = Cluster(latency_s=0.5, bandwidth_bytes_per_s=8.0)
-    assert cluster.message_s(0) == 0.5 and cluster.message_s(16) == 2.5
+    assert cluster.link(0, 1) == (0.5, 8.0)
     work = Work("all_reduce", (8, 8))
     assert cluster.collective_s(work) == seconds("ring", work, 0.5, 8.0)
 
@@ -72,7 +72,7 @@ def test_a_cluster_is_a_value():
 
 
 def test_a_network_without_latency_is_allowed():
-    assert Cluster(latency_s=0).message_s(0) == 0.0
+    assert Cluster(latency_s=0).collective_s(Work("broadcast", (0, 0))) == 0.0
 
 
 NO_NUMBERS = [-1.0, math.nan, math.inf, "1", None, True]
