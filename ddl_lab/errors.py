@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ class Failure:
     frames: tuple[Frame, ...] = ()
     notes: tuple[str, ...] = ()
     kind: str = "error"  # or what the node itself diagnosed: "mismatch", "lost" (its peer is gone)
-    causes: tuple[str, ...] = field(default=())
+    causes: tuple[str, ...] = ()
 
 
 def library_folders() -> tuple[str, ...]:

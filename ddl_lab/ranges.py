@@ -1,4 +1,4 @@
-"""What a field of the cost model may hold: a refusal names the field, the value, the range and the mend."""
+"""What a field or an argument may hold: a refusal names it, the value, the range and the mend."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def check_count(name: str, value: Any, what: str) -> None:
     """Raise ``ValueError`` for what is no whole number from 1 up."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r}: it takes a whole number from 1 up, {what}.")
+
+
+def check_whole(call: str, name: str, value: Any, least: int, bits: int) -> None:
+    """Raise ``TypeError`` for what is no whole number, ``ValueError`` outside ``least`` to 2**bits - 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{call}: {name} must be a whole number, got {value!r}")
+    if not least <= value < 2**bits:
+        raise ValueError(f"{call}: {name} must be from {least} to 2**{bits} - 1, got {value}")
 
 
 def check_by_rank(name: str, value: Any, what: str, example: str) -> None:

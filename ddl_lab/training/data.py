@@ -159,18 +159,13 @@ def shared_storage(name: str) -> torch.UntypedStorage:
 
 
 def rewrap(
-    name: str,
-    size: tuple[int, ...],
-    stride: tuple[int, ...],
-    offset: int,
-    dtype: torch.dtype | None = None,
+    name: str, size: tuple[int, ...], stride: tuple[int, ...], offset: int, dtype: torch.dtype
 ) -> torch.Tensor:
     """Rebuild the view of the shared storage ``name`` that another process took apart.
 
-    ``stride`` and ``offset`` count elements; without ``dtype`` it is the data set's own.
+    ``stride`` and ``offset`` count elements.
     """
-    owner = _owner(name)
-    return shared.view(owner, size, stride, offset, dtype or owner.dtype)
+    return shared.view(_owner(name), size, stride, offset, dtype)
 
 
 def _owner(name: str) -> torch.Tensor:

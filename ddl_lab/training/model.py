@@ -13,6 +13,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from ..ranges import check_whole
 from .buffers import joined
 from .shards import Samples
 
@@ -32,10 +33,7 @@ def make_model(
     range.
     """
     for name, value, least in (("seed", seed, 0), ("outputs", outputs, 1), ("hidden", hidden, 1)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"make_model: {name} must be a whole number, got {value!r}")
-        if not least <= value < 2**63:
-            raise ValueError(f"make_model: {name} must be from {least} to 2**63 - 1, got {value}")
+        check_whole("make_model", name, value, least, bits=63)
     flat = _drawn(seed, hidden, outputs).to(device, copy=True)
     sizes = [hidden * INPUTS, hidden, outputs * hidden, outputs]
     weight, bias, weight_2, bias_2 = flat.split(sizes)

@@ -94,7 +94,7 @@ def row_numbers(rows: Any, count: int) -> torch.Tensor:
             f"part: rows are a slice, whole numbers (n,), or True and False for each of {count} rows, "
             f"got {numbers.dtype} {tuple(numbers.shape)}"
         )
-    if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < count:
+    if not 0 <= int(numbers.min()) <= int(numbers.max()) < count:
         raise ValueError(
             f"part: rows are from 0 to {count - 1}, got {int(numbers.min())} to {int(numbers.max())}"
         )
@@ -127,16 +127,16 @@ def share_out(
     count = len(data.x)
     counts = _check(count, parts, shards, alpha, sizes)
     random = np.random.RandomState(seed)
-    if shards is None and alpha is None:
-        chosen = np.split(random.permutation(count)[: sum(counts)], np.cumsum(counts)[:-1])
+    by_chance = random.permutation(count)
+    if shards is not None:
+        labels = _labels(data, by, count)[by_chance]
+        chosen = _pieces(by_chance[labels.argsort(kind="stable")], parts, shards, random)
+    elif alpha is not None:
+        labels = _labels(data, by, count)[by_chance]
+        groups = [by_chance[labels == label] for label in np.unique(labels)]
+        chosen = _drawn(groups, counts, float(alpha), random)
     else:
-        labels = _labels(data, by, count)
-        by_chance = random.permutation(count)
-        if shards is not None:
-            chosen = _pieces(by_chance[labels[by_chance].argsort(kind="stable")], parts, shards, random)
-        else:
-            groups = [by_chance[labels[by_chance] == label] for label in np.unique(labels)]
-            chosen = _drawn(groups, counts, float(alpha or 0), random)
+        chosen = np.split(by_chance[: sum(counts)], np.cumsum(counts)[:-1])
     whole = data if isinstance(data, Part) else Part(data, torch.arange(count))
     return [whole.part(torch.from_numpy(np.sort(rows))) for rows in chosen]
 

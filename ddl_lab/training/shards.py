@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from ..counted import counted
-from ..ranges import check_number
+from ..ranges import check_number, check_whole
 from .parts import Part, Samples
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # x (b, ...), y (b, ...)
+SEED_BITS = 32  # of the whole numbers that NumPy's RandomState takes
 
 
 class Place(Protocol):
@@ -46,13 +47,9 @@ def batches(
     nodes, what is left is shared out anew. Raises TypeError and ValueError at the call, not later.
     """
     samples, (rank, world_size) = _samples("batches", data), _place("batches", node)
-    for name, value, least in (
-        ("batch_size", batch_size, 1),
-        ("epoch", epoch, 0),
-        ("seed", seed, 0),
-        ("first", first, 0),
-    ):
-        _check_whole("batches", name, value, least)
+    check_whole("batches", "batch_size", batch_size, 1, SEED_BITS)
+    for name, value in (("epoch", epoch), ("seed", seed), ("first", first)):
+        check_whole("batches", name, value, 0, SEED_BITS)
     if first > samples:
         raise ValueError(f"batches: first must be from 0 to the {samples} samples of an epoch, got {first}")
     steps = _steps(samples, world_size, batch_size)
@@ -80,8 +77,8 @@ def poisson_batches(
     check_number("rate", rate)
     if rate > 1:
         raise ValueError(f"rate={rate!r}: it takes a probability, above 0 and at most 1.")
-    _check_whole("poisson_batches", "steps", steps, 0)
-    _check_whole("poisson_batches", "seed", seed, 0)
+    for name, value in (("steps", steps), ("seed", seed)):
+        check_whole("poisson_batches", name, value, 0, SEED_BITS)
     drawn = (_joined(samples, rate, seed, step) for step in range(steps))
     return _rows(data, (rows[rank::world_size] for rows in drawn))
 
@@ -141,10 +138,3 @@ def _place(call: str, node: Any) -> tuple[int, int]:
             f"{call}: the second argument is the node, with rank in 0..world_size - 1, got {node!r:.80}"
         )
     return rank, world_size
-
-
-def _check_whole(call: str, name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{call}: {name} must be a whole number, got {value!r}")
-    if not least <= value < 2**32:
-        raise ValueError(f"{call}: {name} must be from {least} to 2**32 - 1, got {value}")

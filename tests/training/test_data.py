@@ -162,7 +162,7 @@ def test_an_unknown_name_is_refused():
 
 def test_a_view_is_rebuilt_from_its_name_and_place():
     view = load_digits().train.x[3:9:2, 100:110]
-    again = rewrap("digits/train.x", tuple(view.shape), view.stride(), view.storage_offset())
+    again = rewrap("digits/train.x", tuple(view.shape), view.stride(), view.storage_offset(), view.dtype)
     assert again.data_ptr() == view.data_ptr()
     assert torch.equal(again, view)
     with pytest.raises(RuntimeError, match="read-only"):
