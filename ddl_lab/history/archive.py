@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import secrets
 import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from .files import whole_file
 from .keeping import KEPT, Encoder, decode
 from .recorder import SPAN_DTYPE, Packet, row_dtype
 
@@ -65,29 +63,6 @@ def write(path: Path, about: dict[str, Any], packets: Sequence[Packet], results:
             stacklevel=3,
         )
     return path
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write beside the target, then moved into place: a full disk leaves the old one alone.
-
-    Raises ``FileNotFoundError`` and ``IsADirectoryError`` before anything is written.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file in it.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first.")
-    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)  # less what the user's umask denies
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            yield file
-        os.replace(name, path)
-    except BaseException as error:
-        name.unlink()
-        if isinstance(error, OSError) and error.filename is None:  # a write: it names no file
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
 
 
 def read(path: Path) -> Loaded:

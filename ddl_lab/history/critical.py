@@ -143,9 +143,8 @@ def path_table(spans: Spans, parts: list[Part]) -> pd.DataFrame:
     import pandas as pd
 
     at = np.array([part.span for part in parts], dtype=np.int64)
-    kind = np.append(spans.kind, OTHER)[at]  # -1 is the last
     columns: dict[str, Any] = {"rank": np.array([part.rank for part in parts], dtype=np.int64)}
-    columns["kind"] = np.array([*KINDS, "other"], dtype=object)[kind]
+    columns["kind"] = np.array([*KINDS, "other"], dtype=object)[_kinds(spans, parts)]
     columns["start_s"] = np.array([part.start_s for part in parts], dtype=float)
     columns["end_s"] = np.array([part.end_s for part in parts], dtype=float)
     for name, none in (("peer", -1), ("bytes", 0), ("label", "")):
@@ -162,18 +161,21 @@ def share_table(spans: Spans, parts: list[Part], elapsed_s: float) -> pd.DataFra
     main = np.flatnonzero(spans.main)
     lengths = spans.end_s[main] - spans.start_s[main]
     np.add.at(seconds, (spans.rank[main], WORK_OF_KIND[spans.kind[main]]), lengths)
-    for part in parts:
-        kind = spans.kind[part.span] if part.span >= 0 else OTHER
-        seconds[-1, WORK_OF_KIND[kind]] += part.end_s - part.start_s
+    for part, work in zip(parts, WORK_OF_KIND[_kinds(spans, parts)], strict=True):
+        seconds[-1, work] += part.end_s - part.start_s
     seconds[:-1, 3] = elapsed_s - seconds[:-1].sum(axis=1)
     rows = [*range(spans.nodes), "critical path"]
     shares = np.divide(seconds, elapsed_s, out=np.zeros_like(seconds), where=elapsed_s > 0)
     return pd.DataFrame(np.maximum(shares, 0.0), pd.Index(rows, name="rank"), list(WORK))
 
 
-def work_of(parts: list[Part], spans: Spans) -> tuple[Array, Array, Array, Array]:
+def work_of(spans: Spans, parts: list[Part]) -> tuple[Array, Array, Array, Array]:
     """Rank, start, end and kind of work (as in WORK) of every part, (p,) each: for figures."""
-    kinds = [spans.kind[part.span] if part.span >= 0 else OTHER for part in parts]
     columns = [[p.rank for p in parts], [p.start_s for p in parts], [p.end_s for p in parts]]
     rank, start_s, end_s = (np.array(column) for column in columns)
-    return rank, start_s, end_s, WORK_OF_KIND[np.array(kinds, dtype=np.int64)]
+    return rank, start_s, end_s, WORK_OF_KIND[_kinds(spans, parts)]
+
+
+def _kinds(spans: Spans, parts: list[Part]) -> Array:
+    """By part: its kind as in KINDS, or OTHER."""
+    return np.append(spans.kind, OTHER)[np.array([part.span for part in parts], dtype=np.int64)]

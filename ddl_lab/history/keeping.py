@@ -63,8 +63,8 @@ class Encoder:
         return name
 
     def _container(self, value: Any, path: str) -> dict[str, Any]:
-        if id(value) in self._inside or len(self._inside) >= _DEEPEST:
-            again = id(value) in self._inside
+        again = id(value) in self._inside
+        if again or len(self._inside) >= _DEEPEST:
             return self._lose("it holds itself" if again else f"more than {_DEEPEST} in one another", path)
         self._inside.append(id(value))
         encoded: dict[str, Any]

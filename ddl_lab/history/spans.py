@@ -139,8 +139,9 @@ class Spans:
 
 def spans_of(recorders: Sequence[Recorder]) -> Spans:
     """All that was recorded so far."""
+    nodes, recorders = len(recorders), recorders or [Recorder()]  # of nobody: empty columns
     arrays = [recorder.span_array() for recorder in recorders]
-    rows = np.concatenate(arrays) if arrays else Recorder().span_array()
+    rows = np.concatenate(arrays)
     rank = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
     labels, awaited, groups, attempts = [], [], [], []
     known: dict[str, int] = {}
@@ -153,12 +154,9 @@ def spans_of(recorders: Sequence[Recorder]) -> Spans:
         groups.append(np.array(named)[array["label"]])
         attempts.append(np.searchsorted(recorder.failures_s, array["end_s"]))
     kind, start_s, end_s, peer, size = (rows[n] for n in ("kind", "start_s", "end_s", "peer", "bytes"))
-    text = np.concatenate(labels) if labels else np.empty(0, dtype=object)
-    waits = np.concatenate(awaited) if awaited else np.empty(0, dtype=np.int64)
-    group = np.concatenate(groups) if groups else np.empty(0, dtype=np.int64)
-    attempt = np.concatenate(attempts) if attempts else np.empty(0, dtype=np.int64)
+    text, waits, group, attempt = map(np.concatenate, (labels, awaited, groups, attempts))
     group = attempt * len(known) + group
-    return Spans(len(arrays), rank, kind, start_s, end_s, peer, size, text, waits, group, attempt)
+    return Spans(nodes, rank, kind, start_s, end_s, peer, size, text, waits, group, attempt)
 
 
 def group_of(label: str) -> str:

@@ -13,13 +13,14 @@ import heapq
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from .archive import whole_file
 from .critical import WORK, WORK_OF_KIND
+from .files import whole_file
 from .recorder import KINDS, Recorder
 from .spans import Array, Spans, spans_of
 
@@ -47,7 +48,7 @@ def write_trace(path: Path, recorders: Sequence[Recorder], clock: str, about: Ma
     with whole_file(path) as file:
         file.write((json.dumps(head)[:-1] + ', "traceEvents": [\n').encode())
         written = 0
-        for chunk in _chunks(_chained(_names(lanes, spans, len(recorders)), events)):
+        for chunk in _chunks(chain(_names(lanes, spans, len(recorders)), events)):
             file.write(((",\n" if written else "") + ",\n".join(chunk)).encode())
             written += len(chunk)
         file.write(b"\n]}\n")
@@ -107,15 +108,12 @@ def _slices(spans: Spans, start: Array, end: Array, threads: Array) -> Iterator[
     for i in np.lexsort((-end, start)).tolist():
         at = int(start[i])
         peer = f'"peer": {spans.peer[i]}, ' if spans.peer[i] >= 0 else ""
-        yield (
-            at,
-            0,
-            (
-                f'{heads[spans.kind[i]]}"ts": {_us(at)}, "dur": {_us(int(end[i]) - at)}, '
-                f'"pid": {spans.rank[i] + FIRST_PID}, "tid": {threads[i]}, '
-                f'"args": {{{peer}"bytes": {spans.bytes[i]}, "label": {texts[spans.label[i]]}}}}}'
-            ),
+        event = (
+            f'{heads[spans.kind[i]]}"ts": {_us(at)}, "dur": {_us(int(end[i]) - at)}, '
+            f'"pid": {spans.rank[i] + FIRST_PID}, "tid": {threads[i]}, '
+            f'"args": {{{peer}"bytes": {spans.bytes[i]}, "label": {texts[spans.label[i]]}}}}}'
         )
+        yield at, 0, event
 
 
 def _flows(spans: Spans, start: Array, end: Array, threads: Array) -> Iterator[Timed]:
@@ -130,15 +128,12 @@ def _flows(spans: Spans, start: Array, end: Array, threads: Array) -> Iterator[T
         number, finish = divmod(place, 2)
         span, at = int(pairs[number, finish]), int(times[number, finish])
         ph = '"f", "bp": "e"' if finish else '"s"'
-        yield (
-            at,
-            1 + finish,
-            (
-                f'{{"ph": {ph}, "name": "{KINDS[spans.kind[pairs[number, 1]]]}", "cat": "message", '
-                f'"id": {number + 1}, "ts": {_us(at)}, '
-                f'"pid": {spans.rank[span] + FIRST_PID}, "tid": {threads[span]}}}'
-            ),
+        event = (
+            f'{{"ph": {ph}, "name": "{KINDS[spans.kind[pairs[number, 1]]]}", "cat": "message", '
+            f'"id": {number + 1}, "ts": {_us(at)}, '
+            f'"pid": {spans.rank[span] + FIRST_PID}, "tid": {threads[span]}}}'
         )
+        yield at, 1 + finish, event
 
 
 def _releases(spans: Spans) -> Array:
@@ -159,20 +154,14 @@ def _counters(recorders: Sequence[Recorder]) -> list[Iterator[Timed]]:
 
 
 def _counter(rank: int, names: tuple[str, ...], rows: Array) -> Iterator[Timed]:
-    texts = [json.dumps(name) for name in names]
+    texts, pid = [json.dumps(name) for name in names], rank + FIRST_PID
     for row in rows:
         _, time_s, *values = row.tolist()
         at = round(time_s * 1e9)
         for text, value in zip(texts, values, strict=True):
+            event = f'{{"ph": "C", "name": {text}, "ts": {_us(at)}, "pid": {pid}, "tid": {pid}, '
             if math.isfinite(value):
-                yield (
-                    at,
-                    3,
-                    (
-                        f'{{"ph": "C", "name": {text}, "ts": {_us(at)}, "pid": {rank + FIRST_PID}, '
-                        f'"tid": {rank + FIRST_PID}, "args": {{"value": {value!r}}}}}'
-                    ),
-                )
+                yield at, 3, f'{event}"args": {{"value": {value!r}}}}}'
 
 
 def _marks(marks: Iterable[Any]) -> Iterator[Timed]:
@@ -191,17 +180,5 @@ def _us(nanoseconds: int) -> str:
     return f"{nanoseconds // 1000}.{nanoseconds % 1000:03d}"
 
 
-def _chained(*parts: Iterable[str]) -> Iterator[str]:
-    for part in parts:
-        yield from part
-
-
 def _chunks(events: Iterator[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    for event in events:
-        chunk.append(event)
-        if len(chunk) == _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+    return iter(lambda: list(islice(events, _CHUNK)), [])

@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
+from ..history.files import whole_file
 
 NOTES = ".ddl_lab_copies.json"
 
@@ -135,18 +135,9 @@ def _hash(notebook: Mapping[str, Any]) -> str:
 
 
 def _put(path: Path, text: str) -> None:
-    """Write a whole new file in the place of ``path``, or change nothing. Its mode follows the umask."""
-    descriptor, name = tempfile.mkstemp(prefix=".copy-", dir=path.parent)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    """Put a file with ``text`` in the place of ``path``, or change nothing."""
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def main() -> int:

@@ -12,10 +12,11 @@ import fcntl
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from ..history.files import whole_file
 
 Notes: TypeAlias = dict[str, dict[str, dict[str, Any]]]  # section -> key -> what is known of it
 SECTIONS = ("exercises", "predictions")
@@ -180,13 +181,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _replace(path: Path, text: str) -> None:
     """Put a file with ``text``, readable by its owner only, in the place of ``path``, or change nothing."""
-    descriptor, name = tempfile.mkstemp(prefix=".learner-", dir=path.parent)  # its mode is 0600
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    with whole_file(path, mode=0o600) as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())

@@ -32,7 +32,7 @@ def ask(key: str, question: str, unit: str = "", *, near: Near | None = None) ->
         raise TypeError(f"near takes lab.within(0.05) or lab.within(factor=10); it got {near!r}")
     if (older := _asked.pop(key, None)) is not None:
         older.close()
-    _asked[key] = prediction = Prediction(key, question, unit, near or Near())
+    _asked[key] = prediction = Prediction(key, question, unit, near)
     prediction.pose()
     return prediction
 

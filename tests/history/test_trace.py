@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab.history import archive, trace
+from ddl_lab.history import files, trace
 from ddl_lab.history.history import History
 from ddl_lab.history.recorder import KINDS, SPAN_DTYPE, Recorder
 from ddl_lab.history.spans import spans_of
@@ -316,7 +316,7 @@ def test_a_full_disk_keeps_the_old_trace_and_leaves_no_part(simulated, tmp_path,
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(archive.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         simulated.save_trace(path)
     assert path.read_bytes() == old and [p.name for p in tmp_path.iterdir()] == ["run.json"]

@@ -45,7 +45,7 @@ def draw_messages(ax: Axes, spans: Spans, window: Window, factor: float) -> None
 def path_of(history: History, spans: Spans) -> Lanes:
     """The critical path as bars."""
     parts = critical_parts(spans, history.clock, history.finished_s, history.elapsed_s)
-    rank, start_s, end_s, work = work_of(parts, spans)
+    rank, start_s, end_s, work = work_of(spans, parts)
     none = np.zeros(len(rank), dtype=np.int64)
     return Lanes(rank, start_s, end_s, work, none.astype(bool), none)
 
