@@ -13,13 +13,14 @@ RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
-.PHONY: help setup lab labs gate test fuzz grade bench lint map lines classroom-env clean
+.PHONY: help setup lab labs gate test fuzz restarts grade bench lint map lines classroom-env clean
 
 help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
 	@echo "make lab     open your own copies of the labs (in $(MINE)) in JupyterLab"
 	@echo "make test    check everything: ruff, mypy, tests, labs"
 	@echo "make fuzz    programs by chance and faults in all places, many minutes"
+	@echo "make restarts   twenty jobs of torchrun whose ranks are killed twice each, some minutes"
 	@echo "make grade   all labs through nbgrader, untouched and answered, some minutes"
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
@@ -59,6 +60,10 @@ test: lint
 # tests that strike by chance, or many times, at full length: after a change to an engine
 fuzz: setup
 	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/engines/test_fuzz.py tests/processes
+
+# torchrun starts killed ranks again: twenty jobs, two kills each
+restarts: setup
+	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/processes/test_torchrun.py -k restarted
 
 grade: setup
 	DDL_LAB_GRADE=all $(RUN) -m pytest tests/classroom/test_nbgrader.py

@@ -2,20 +2,21 @@
 
 import os
 import re
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 import torch
+from faulty import FUZZ
+from jobs import GOES_ON, ROOT, free_port, killed, torchrun
 from waiting import wait_until
 
 import ddl_lab as lab
 
-ROOT = Path(__file__).parents[2]
 TRAIN = """
     import sys
     import torch
@@ -53,26 +54,6 @@ TRAIN = """
 """
 
 
-def torchrun(script, *arguments, nodes=4, hosts=1):
-    """The agents of all ``hosts``, which are this one: exit code, output and errors of the first."""
-    place = ["--standalone"]
-    if hosts > 1:
-        place = [f"--nnodes={hosts}", "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{free_port()}"]
-    command = [sys.executable, "-m", "torch.distributed.run", *place, f"--nproc-per-node={nodes // hosts}"]
-    command += [str(script), *map(str, arguments)]
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environ}
-    agents = [subprocess.Popen(command, **pipes) for _ in range(hosts)]
-    said = [agent.communicate(timeout=180) for agent in agents]
-    return subprocess.CompletedProcess(command, max(agent.returncode for agent in agents), *said[0])
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
-
-
 @pytest.mark.parametrize("hosts", [1, 2])
 def test_the_same_file_trains_the_same_parameters_alone_and_under_torchrun(tmp_path, hosts):
     script = tmp_path / "train.py"
@@ -92,6 +73,23 @@ def test_the_same_file_trains_the_same_parameters_alone_and_under_torchrun(tmp_p
         assert [mark[0].item() for _, mark, _ in job.results] == [0, 0, 2, 2]
         assert job.results[0][2] == [1, 2, 3]
         assert job.bytes_sent == alone.bytes_sent and job.about["launcher"] == "torchrun"
+
+
+@pytest.mark.parametrize("again", range(20 if FUZZ else 1))
+def test_ranks_that_are_killed_are_restarted_and_the_numbers_are_those_without_failures(tmp_path, again):
+    script = tmp_path / "goes_on.py"
+    script.write_text(GOES_ON)
+    done = torchrun(script, tmp_path, "3-1", "6-0", nodes=2, options=["--max-restarts", "3"])
+    assert done.returncode == 0, done.stderr
+    assert killed(tmp_path) == ["3-1", "6-0"]
+    for state in torch.load(tmp_path / "results.pt"):
+        assert torch.allclose(state, undisturbed(script, 2), rtol=1e-6)
+
+
+def undisturbed(script, nodes):
+    """What the worker of ``script`` comes to where nobody dies."""
+    worker = runpy.run_path(script)["worker"]
+    return lab.simulate(worker, nodes, args=(None, ())).results[0]
 
 
 FAULTS = """

@@ -67,11 +67,12 @@ def _own_name(size: int) -> str:
     except OSError:
         address = "no address"
     reached = not address.startswith("127.") and address != "no address"
-    if _is_local(size) or reached or os.environ.get("GLOO_SOCKET_IFNAME"):
+    if _is_local(size) or reached:
         return ""
     return (
-        f"This host's own name, {name}, has {address} here, by which no other host finds it: set "
-        "GLOO_SOCKET_IFNAME to the interface that leads to the others (ip -brief address lists them). "
+        f"This host's own name, {name}, has {address} here, by which no other host finds it: start torchrun "
+        "with --local-addr and the address that others know, and set GLOO_SOCKET_IFNAME to its interface "
+        "(ip -brief address lists both). "
     )
 
 
