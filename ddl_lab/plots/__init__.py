@@ -9,7 +9,7 @@ from ..history.history import PLOTTERS
 from .costs import costs, fitted
 from .histories.bars import speedup
 from .histories.metrics import metric
-from .histories.timelines import draw_timeline, timeline
+from .histories.timelines import timeline
 from .labs.lab_00 import pictures
 from .labs.lab_02 import Plane, descent, step_errors
 from .labs.lab_08 import schedules
@@ -21,7 +21,6 @@ __all__ = [
     "Plane",
     "costs",
     "descent",
-    "draw_timeline",
     "fitted",
     "lines",
     "metric",

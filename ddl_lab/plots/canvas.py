@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
@@ -67,10 +68,11 @@ class Canvas(Figure):
         """Replace the title."""
         self.headline = headline
         width, height = self.get_size_inches()
-        self._lines = textwrap.wrap(headline, int(width * LETTERS_PER_INCH)) or [""]
+        lines = textwrap.wrap(headline, int(width * LETTERS_PER_INCH)) or [""]
+        self.more_lines = len(lines) - 1  # of the title, after its first
         place = {"x": 0.12 / width, "y": 1 - 0.1 / height, "ha": "left", "va": "top"}
         with style():
-            self.words = self.suptitle("\n".join(self._lines), fontsize=10.5, **place)
+            self.words = self.suptitle("\n".join(lines), fontsize=10.5, **place)
 
     def row(
         self, count: int, *, top: float = 0.5, right: float = 0.2, bottom: float = 0.55, **options: Any
@@ -80,7 +82,7 @@ class Canvas(Figure):
         ``options``: matplotlib's, of ``subplots``.
         """
         width, height = self.get_size_inches()
-        top += 0.17 * (len(self._lines) - 1)
+        top += 0.17 * self.more_lines
         margins = {"left": 0.75 / width, "right": 1 - right / width, "wspace": 0.08}
         margins |= {"top": 1 - top / height, "bottom": bottom / height}
         options = {"sharey": True} | options
@@ -111,6 +113,12 @@ class Canvas(Figure):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         return self.png(), self.shown_size
+
+
+def legend_beside(ax: Axes, *named: Any, **options: Any) -> Legend:
+    """Name what is drawn, to the right of ``ax``; ``named`` and ``options`` are those of its ``legend``."""
+    with style():
+        return ax.legend(*named, loc="upper left", bbox_to_anchor=(1.0, 1.03), **options)
 
 
 def plain_ticks(ax: Axes) -> None:

@@ -33,7 +33,7 @@ def costs(
     """
     dots = dots or {}
     _check("costs", (lines, dots), log)
-    from .canvas import INK, Canvas
+    from .canvas import INK, Canvas, legend_beside
 
     canvas = Canvas(7.8, 3.5, headline)
     (ax,) = canvas.row(1, right=2.2, gridspec_kw={"left": _LEFT / 7.8})
@@ -42,7 +42,7 @@ def costs(
     if mark is not None:
         ax.plot(*mark, "o", color=INK, ms=13, mfc="none", mew=2, zorder=4)
         ax.axvline(mark[0], color=INK, lw=1, ls=":", zorder=1)
-    _legend(ax)
+    legend_beside(ax)
     return canvas
 
 
@@ -56,7 +56,7 @@ def fitted(measured: Rows, lines: Rows, headline: str) -> Figure:
     for label, row in measured.items():
         if missing := sorted(set(row) - set(lines.get(label, {}))):
             raise ValueError(f"fitted: the line of {label!r} has no value at {missing[0]:g} bytes.")
-    from .canvas import INK, Canvas, style
+    from .canvas import INK, Canvas, legend_beside, style
 
     canvas = Canvas(8.2, 3.5, headline)
     times, ratios = canvas.row(2, right=1.0, sharey=False, gridspec_kw={"wspace": 0.28, "left": _LEFT / 8.2})
@@ -70,7 +70,7 @@ def fitted(measured: Rows, lines: Rows, headline: str) -> Figure:
         ratios.axhline(1, color=INK, lw=1.2, ls="--", zorder=1)
     _axes(ratios, "bytes", "measured / model", True)
     _plain_ratio(ratios, [share for row in shares.values() for share in row.values()])
-    _legend(ratios, times)
+    legend_beside(ratios, *times.get_legend_handles_labels())
     return canvas
 
 
@@ -122,11 +122,3 @@ def _plain_ratio(ax: Axes, shares: Sequence[float]) -> None:
     ticks = [tick for tick in (0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100) if 1 / far <= tick <= far]
     ax.yaxis.set_major_locator(FixedLocator(ticks))
     ax.yaxis.set_minor_locator(NullLocator())
-
-
-def _legend(ax: Axes, named: Axes | None = None) -> None:
-    from .canvas import style
-
-    lines, labels = (named or ax).get_legend_handles_labels()
-    with style():
-        ax.legend(lines, labels, loc="upper left", bbox_to_anchor=(1.0, 1.03))

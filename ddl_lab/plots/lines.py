@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -102,16 +101,13 @@ def _log_x(ax: Axes, places: Any) -> None:
 def _legend(canvas: Any, axes: Sequence[Axes]) -> None:
     """All labels in one row between title and axes."""
     found = {label: line for ax in axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    from .canvas import LETTERS_PER_INCH
-
-    width, height = canvas.get_size_inches()
     place_x = axes[0].get_position().x0
-    below = 0.36 + 0.19 * (len(textwrap.wrap(canvas.headline, int(width * LETTERS_PER_INCH))) - 1)
+    below = 0.36 + 0.19 * canvas.more_lines
     canvas.legend(
         found.values(),
         found.keys(),
         loc="upper left",
-        bbox_to_anchor=(place_x, 1 - below / height),
+        bbox_to_anchor=(place_x, 1 - below / canvas.get_size_inches()[1]),
         ncols=len(found),
         borderaxespad=0,
     )

@@ -353,14 +353,6 @@ def test_histories_give_the_rates_and_the_clock_of_a_speedup():
     assert "virtual clock" in ax.figure.get_suptitle()
 
 
-def test_a_line_of_speedups_lies_beside_the_ideal_line_in_order_of_nodes():
-    ax = plots.speedup({"shm": {4: 200.0, 1: 100.0, 2: 150.0}}, line=True).axes[0]
-    ideal, found = (line.get_xydata().tolist() for line in ax.get_lines())
-    assert ideal == [[1, 1], [2, 2], [4, 4]]
-    assert found == [[1, 1], [2, 1.5], [4, 2]]
-    assert ax.get_xscale() == ax.get_yscale() == "log"
-
-
 def test_bars_of_several_rows_stand_side_by_side():
     ax = plots.speedup({"gloo": {1: 1.0, 2: 1.0}, "shm": {1: 1.0, 2: 2.0}}).axes[0]
     edges = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)

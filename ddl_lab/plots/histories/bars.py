@@ -1,4 +1,4 @@
-"""The figure of speed-ups: a group of bars for each node count, or a line, beside the ideal."""
+"""The figure of speed-ups: a group of bars for each node count, beside the ideal."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ def speedup(
     *,
     label: str | None = None,
     clock: str | None = None,
-    line: bool = False,
 ) -> Figure:
     """How many times one node's rate each node count reaches, as bars, beside the ideal.
 
     ``rates``: samples/s by number of nodes, ``{1: 900.0, 2: 1400.0}``, or several of these by label;
     instead of a rate, a History whose worker told its samples. The smallest number of nodes is the
     measure: it counts as itself. ``clock``: "wall" (unless told), "paced" or "virtual", on which
-    rates were measured; histories know theirs. ``line``: a line on logarithmic axes, for many counts.
+    rates were measured; histories know theirs.
     Raises ``ValueError`` for what is no rate.
     """
     if clock is not None and clock not in CLOCKS:
@@ -44,7 +43,7 @@ def speedup(
     named = several or label is not None
     canvas = Canvas(6.4 if named else 5.0, 3.1, f"speed-up in samples/s, {clocks}; dashed: ideal")
     (ax,) = canvas.row(1, right=1.6 if named else 0.2)
-    (_lines if line else _bars)(ax, rows)
+    _bars(ax, rows)
     _finish(ax, named)
     return canvas
 
@@ -91,30 +90,10 @@ def _bars(ax: Axes, rows: Mapping[str, Rates]) -> None:
     ax.grid(visible=False, axis="x")
 
 
-def _lines(ax: Axes, rows: Mapping[str, Rates]) -> None:
-    from matplotlib.ticker import NullLocator
-
-    from ..canvas import COLOURS, INK
-
-    counts = sorted({nodes for row in rows.values() for nodes in row})
-    ax.plot(counts, counts, color=INK, ls="--", lw=1.2)
-    for place, (label, row) in enumerate(rows.items()):
-        order = sorted(range(len(row)), key=list(row).__getitem__)
-        x, y = list(row), _ratios(row)
-        colour = COLOURS[place % len(COLOURS)]
-        ax.plot([x[k] for k in order], [y[k] for k in order], "o-", color=colour, ms=5, lw=1.8, label=label)
-    for axis, scale in ((ax.xaxis, ax.set_xscale), (ax.yaxis, ax.set_yscale)):
-        scale("log", base=2)
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_locator(NullLocator())
-    ax.set_xticks(counts)
-
-
 def _finish(ax: Axes, named: bool) -> None:
-    from ..canvas import style
+    from ..canvas import legend_beside
 
     ax.set_xlabel("nodes")
     ax.set_ylabel("times one node")
     if named:
-        with style():
-            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03))
+        legend_beside(ax)

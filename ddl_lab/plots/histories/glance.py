@@ -10,7 +10,7 @@ from ...history.history import History
 from ..canvas import style
 from .lanes import WORK
 from .overlays import draw_marks
-from .raster import WORKS, raster
+from .raster import raster
 from .window import Window, step_ends
 from .words import clock_of
 
@@ -34,7 +34,7 @@ class Glance:
         from matplotlib.ticker import MaxNLocator
 
         self._ax = ax
-        self._colours = (to_rgba_array([WORK[work] for work in WORKS]) * 255).round().astype(np.uint8)
+        self._colours = (to_rgba_array(list(WORK.values())) * 255).round().astype(np.uint8)
         image: Any = np.zeros((1, 1, 4), dtype=np.uint8)
         self._image = ax.imshow(image, aspect="auto", interpolation="nearest", zorder=2)
         self._marks: list[Any] = []
@@ -44,9 +44,9 @@ class Glance:
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_ylabel("rank")
         with style():
-            bars = [Patch(facecolor=WORK[work]) for work in WORKS]
+            bars = [Patch(facecolor=colour) for colour in WORK.values()]
             place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 0.98)}
-            ax.legend(bars, WORKS, ncols=3, handlelength=1.0, columnspacing=1.2, fontsize=8.5, **place)
+            ax.legend(bars, list(WORK), ncols=3, handlelength=1.0, columnspacing=1.2, fontsize=8.5, **place)
 
     def draw(self, history: History) -> bool:
         """Show these steps of ``history``, or as much of them as is recorded; whether that is new."""

@@ -79,7 +79,7 @@ def draw_lanes(ax: Axes, lanes: Lanes, nodes: int, factor: float, faint: bool = 
     for behind in (False, True):
         chosen = lanes.only(lanes.behind == behind)
         shown = _side_by_side(chosen) if behind and faint else chosen
-        add_bars(ax, shown, shown.behind == behind, factor, alpha=0.28 if faint else 1.0)
+        add_bars(ax, shown, factor, alpha=0.28 if faint else 1.0)
     ax.set_ylim(nodes - 0.45, -0.55)
     ranks = range(0, nodes, 1 if nodes <= 16 else 2)
     ax.set_yticks(ranks, [f"rank {rank}" for rank in ranks])
@@ -98,13 +98,13 @@ def _side_by_side(lanes: Lanes) -> Lanes:
     return trimmed.only(end_s > start_s)
 
 
-def add_bars(ax: Axes, lanes: Lanes, chosen: Array, factor: float, alpha: float = 1.0) -> None:
-    """Draw the chosen spans, a collection of bars for each kind of work, and of group."""
+def add_bars(ax: Axes, lanes: Lanes, factor: float, alpha: float = 1.0) -> None:
+    """Draw these spans, a collection of bars for each kind of work, and of group."""
     from matplotlib.collections import PolyCollection
 
-    behind = bool(chosen.any() and lanes.behind[chosen].any())
+    behind = bool(lanes.behind.any())
     for work, tint, colour, _ in _looks(lanes):
-        corners = _corners(lanes, chosen & (lanes.work == work) & (lanes.tint == tint), factor)
+        corners = _corners(lanes.only((lanes.work == work) & (lanes.tint == tint)), factor)
         bars = PolyCollection(list(corners), facecolors=colour, alpha=alpha, lw=0, zorder=2 + behind)
         ax.add_collection(bars, autolim=False)
 
@@ -118,11 +118,11 @@ def _looks(lanes: Lanes) -> list[tuple[int, int, str, str]]:
     return [found[0], (*found[1][:3], "messages"), *groups, found[2]]
 
 
-def _corners(lanes: Lanes, chosen: Array, factor: float) -> Array:
-    """The four corners of each chosen span's bar: shape (k, 4, 2)."""
-    left, right = lanes.start_s[chosen] * factor, lanes.end_s[chosen] * factor
-    bottom = lanes.rank[chosen] + 0.4
-    top = lanes.rank[chosen] + np.where(lanes.behind[chosen], 0.1, -0.4)
+def _corners(lanes: Lanes, factor: float) -> Array:
+    """The four corners of each span's bar: shape (k, 4, 2)."""
+    left, right = lanes.start_s * factor, lanes.end_s * factor
+    bottom = lanes.rank + 0.4
+    top = lanes.rank + np.where(lanes.behind, 0.1, -0.4)
     x = np.stack([left, left, right, right], axis=1)
     y = np.stack([bottom, top, top, bottom], axis=1)
     return np.stack([x, y], axis=2)

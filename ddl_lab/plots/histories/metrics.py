@@ -195,7 +195,7 @@ class CurveFigure:
     def _legend(self) -> None:
         from matplotlib.lines import Line2D
 
-        from ..canvas import style
+        from ..canvas import legend_beside
 
         names = [folded(label) for label in self._artists]
         looks = [self._drawn[label][1:] for label in self._artists]
@@ -204,10 +204,7 @@ class CurveFigure:
         self._named_as = (names, looks)
         *_, ax = self._axes.values()
         lines = [Line2D([], [], **_look(*look)) for look in looks]
-        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.03)}
-        with style():
-            legend = ax.legend(lines, names, fontsize=fitting(names), **place)
-        legend.set_animated(self._moves)
+        legend_beside(ax, lines, names, fontsize=fitting(names)).set_animated(self._moves)
 
 
 def _look(colour: str, faint: bool, dashed: bool) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def draw_path(ax: Axes, path: Lanes, many: bool, factor: float) -> None:
     if many:
         _strip(ax, path, factor)
         return
-    add_bars(ax, path, np.ones(len(path.rank), dtype=bool), factor)
+    add_bars(ax, path, factor)
     moved = np.flatnonzero(path.rank[1:] != path.rank[:-1]) + 1
     ax.vlines(
         path.start_s[moved] * factor, path.rank[moved - 1], path.rank[moved], color=INK, lw=1.6, zorder=4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...history.critical import WORK, WORK_OF_KIND
+from ...history.critical import WORK_OF_KIND
 from ...history.history import History
 from .curves import Array
 
@@ -13,13 +13,11 @@ COLUMNS = 640
 LANE = 10  # pixels a rank, and the last of them is free where there are few
 BEHIND = 3  # of them show messages that move beside other work
 
-WORKS = WORK[:3]  # all but the time outside spans
-
 
 def raster(history: History, start_s: float, end_s: float, colours: Array) -> tuple[Array, list[int]]:
     """The ranks' lanes between two times in seconds, RGBA of shape (pixels, ``COLUMNS``, 4), and the ranks.
 
-    ``colours``: RGBA bytes by work, as ``WORKS`` names it, shape (3, 4).
+    ``colours``: RGBA bytes by work, as ``lanes.WORK`` has it, shape (3, 4).
     """
     count = min(history.nodes, MOST_ROWS)
     ranks = np.linspace(0, history.nodes - 1, count).round().astype(int).tolist()

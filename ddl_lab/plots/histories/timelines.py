@@ -48,29 +48,6 @@ def timeline(
     return canvas
 
 
-def draw_timeline(
-    ax: Axes,
-    history: History,
-    *,
-    seconds: Any = None,
-    steps: Any = None,
-    messages: bool = False,
-    critical: bool = False,
-    legend: bool = True,
-) -> str:
-    """Draw a timeline into ``ax``, in place of what it holds; returns in words what it shows.
-
-    Options and errors are those of ``timeline``; the legend takes 0.25 inches above the axes.
-    """
-    scene = _scene(history, seconds, steps, messages, critical)
-    from ..canvas import style
-
-    with style():
-        ax.clear()
-    scene.draw(ax, legend)
-    return scene.words
-
-
 @dataclass(frozen=True)
 class _Scene:
     """What a timeline shows, before it is drawn."""
@@ -94,7 +71,7 @@ class _Scene:
         words += "; arrows: messages" if self.messages else ""
         return words + (f"; {path_in_words(self.path, self.history.elapsed_s)}" if self.path else "")
 
-    def draw(self, ax: Axes, legend: bool = True) -> None:
+    def draw(self, ax: Axes) -> None:
         """Draw everything into empty axes."""
         window, nodes = self.window, self.history.nodes
         factor, unit = window.unit
@@ -110,9 +87,8 @@ class _Scene:
         ax.set_xlim(window.start_s * factor, window.end_s * factor)
         ax.set_xlabel(f"{unit} ({clock_of(self.history)})")
         draw_marks(ax, self.history, self.many, window, factor)
-        if legend:
-            shown = self.lanes.within(window.start_s, window.end_s)
-            add_legend(ax, shown, bool(shown.behind.any()) and not self.many)
+        shown = self.lanes.within(window.start_s, window.end_s)
+        add_legend(ax, shown, bool(shown.behind.any()) and not self.many)
 
 
 def _scene(history: History, seconds: Any, steps: Any, messages: bool, critical: bool) -> _Scene:

@@ -46,7 +46,7 @@ def step_errors(
     for label, row in errors.items():
         if len(row) != len(step_sizes):
             raise ValueError(f"step_errors: {len(step_sizes)} steps and {len(row)} errors of {label}.")
-    from ..canvas import COLOURS, INK, Canvas, style
+    from ..canvas import COLOURS, INK, Canvas, legend_beside, style
 
     canvas = Canvas(6.8, 3.4, headline)
     (ax,) = canvas.row(1, right=1.75)
@@ -58,7 +58,7 @@ def step_errors(
         ax.plot([], [], color=INK, ls="--", lw=1.2, label="predicted best h")
         ax.set(xscale="log", yscale="log", xlabel="step h (length in parameter space)")
         ax.set_ylabel("relative error of the slope")
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03))
+    legend_beside(ax)
     return canvas
 
 
@@ -77,7 +77,8 @@ def descent(plane: Plane, runs: Mapping[str, tuple[Any, Sequence[float]]], headl
 
     canvas = Canvas(7.8, 3.6, headline)
     with style():
-        left, right = _two_axes(canvas, len(runs))
+        top = 0.72 + 0.2 * ((len(runs) - 1) // 3)  # three names a row
+        left, right = canvas.row(2, top=top, sharey=False, gridspec_kw={"left": 0.7 / 7.8, "wspace": 0.28})
         _contours(left, plane)
         for colour, (label, path) in zip(COLOURS[1:] + COLOURS[:1], paths.items(), strict=False):
             left.plot(*path.T, color=colour, marker="o", ms=2.5, lw=1.2)
@@ -87,15 +88,6 @@ def descent(plane: Plane, runs: Mapping[str, tuple[Any, Sequence[float]]], headl
         _plain_ticks(right, plane, [loss for _, loss in runs.values()])
         right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(runs), 3))
     return canvas
-
-
-def _two_axes(canvas: Any, labels: int) -> tuple[Axes, Axes]:
-    width, height = canvas.get_size_inches()
-    top = 0.72 + 0.2 * ((labels - 1) // 3)
-    margins = {"left": 0.7 / width, "right": 1 - 0.2 / width, "wspace": 0.28}
-    margins |= {"top": 1 - top / height, "bottom": 0.55 / height}
-    left, right = canvas.subplots(1, 2, gridspec_kw=margins)
-    return left, right
 
 
 def _contours(ax: Axes, plane: Plane) -> None:

@@ -11,10 +11,8 @@ if TYPE_CHECKING:
 KNOW_NOTHING = 0.6931  # ln 2 nats: the loss of a network that says 1/2 to everything
 
 
-def side_by_side(
-    panels: Mapping[str, Mapping[str, Sequence[float]]], headline: str, ylabel: str = "loss (nats)"
-) -> Figure:
-    """Curves against steps, one panel a key of ``panels``, on one logarithmic y axis.
+def side_by_side(panels: Mapping[str, Mapping[str, Sequence[float]]], headline: str) -> Figure:
+    """Losses against steps, one panel a key of ``panels``, on one logarithmic y axis.
 
     ``panels``: by title, curves by label; the same label has the same colour everywhere. The dashed
     line is ln 2. Raises ``ValueError`` where there is no curve.
@@ -37,7 +35,7 @@ def side_by_side(
         ax.set_title(title, fontsize=9.5, color=INK)
         ax.set_xlabel("steps")
     plain_ticks(axes[0])
-    axes[0].set_ylabel(ylabel)
+    axes[0].set_ylabel("loss (nats)")
     handles = {str(line.get_label()): line for ax in axes for line in ax.get_lines()}
     with style():
         axes[-1].legend(
@@ -62,7 +60,7 @@ def noise(
         raise ValueError("noise got nothing measured: give {label: {batch size: value}}.")
     import numpy as np
 
-    from ..canvas import COLOURS, INK, Canvas, style
+    from ..canvas import COLOURS, INK, Canvas, legend_beside
 
     canvas = Canvas(7.6, 3.4, "noise of a batch's gradient against the size of the batch")
     (ax,) = canvas.row(1, right=2.3)
@@ -80,8 +78,7 @@ def noise(
     ax.set_ylim(bottom=lowest / 3)
     ax.set_xlabel("digits in the batch")
     ax.set_ylabel("mean squared distance")
-    with style():
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=8.5)
+    legend_beside(ax, fontsize=8.5)
     return canvas
 
 
@@ -101,12 +98,8 @@ def waiting(
 
     from ..canvas import COLOURS, Canvas, style
 
-    width, height = 7.6, 3.4
-    canvas = Canvas(width, height, headline)
-    margins = {"left": 0.75 / width, "right": 1 - 0.95 / width, "wspace": 0.32}
-    margins |= {"top": 1 - 0.5 / height, "bottom": 0.55 / height}
-    with style():
-        axes = canvas.subplots(1, len(panels), squeeze=False, gridspec_kw=margins)[0]
+    canvas = Canvas(7.6, 3.4, headline)
+    axes = canvas.row(len(panels), right=0.95, sharey=False, gridspec_kw={"wspace": 0.32})
     for ax, (label, (law, found)) in zip(axes, panels.items(), strict=True):
         for (nodes, points), colour in zip(found.items(), COLOURS, strict=False):
             alphas = np.linspace(min(points), max(points), 120)

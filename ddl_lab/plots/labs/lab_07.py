@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST_BARS = 25  # a side of a histogram; what is beyond goes into the last bar
 
 
-def histogram(runs: Mapping[str, History], headline: str = "") -> Figure:
+def histogram(runs: Mapping[str, History]) -> Figure:
     """Shares of gradients by staleness: a panel a run, on the same axes; dashed: each run's mean.
 
     ``runs``: histories by label whose server recorded ``staleness``. The last bar gathers the rarest
@@ -31,8 +31,8 @@ def histogram(runs: Mapping[str, History], headline: str = "") -> Figure:
 
     together = np.concatenate(list(found.values()))
     most = min(max(1, math.ceil(np.quantile(together, 0.99))), MOST_BARS)
-    told = headline or f"staleness: {described_together(list(runs.values()))}"
-    canvas = Canvas(max(5.0, 2.6 * len(found)), 3.1, told)
+    headline = f"staleness: {described_together(list(runs.values()))}"
+    canvas = Canvas(max(5.0, 2.6 * len(found)), 3.1, headline)
     axes = canvas.row(len(found), top=0.85)
     for ax, colour, (label, values) in zip(axes, COLOURS, found.items(), strict=False):
         shares = np.bincount(np.minimum(values, most), minlength=most + 1) / len(values)
@@ -58,7 +58,7 @@ def over_time(history: History) -> Figure:
         raise ValueError("over_time needs node.record(staleness=…, worker=…) on the server.")
     from matplotlib.ticker import MaxNLocator
 
-    from ..canvas import COLOURS, INK, Canvas
+    from ..canvas import COLOURS, INK, Canvas, legend_beside
 
     canvas = Canvas(7.8, 3.2, f"staleness of each gradient: {described(history)}")
     (ax,) = canvas.row(1, right=1.5)
@@ -74,7 +74,7 @@ def over_time(history: History) -> Figure:
     ax.set(xlabel=f"seconds ({clock_of(history)})", ylabel="staleness (versions)")
     ax.set_ylim(-0.5, 1.12 * max(1, int(staleness.max())))
     ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _legend(ax)
+    legend_beside(ax)
     return canvas
 
 
@@ -92,10 +92,3 @@ def _ticks(ax: Axes, most: int, beyond: bool, count: int) -> None:
     step = max(1, round(most / count))
     places = [*range(0, most - step + 1, step), most]
     ax.set_xticks(places, [*map(str, places[:-1]), f"{most}{'+' if beyond else ''}"])
-
-
-def _legend(ax: Axes) -> None:
-    from ..canvas import style
-
-    with style():
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03))

@@ -73,7 +73,7 @@ def schedules(
     canvas = Canvas(WIDTH, height, headline)
     longest = max(timed.elapsed_s for timed in panels.values())
     most = max((max(values) for values in kept.values()), default=0) if kept else 0
-    top = below + HEAD + 0.17 * (len(canvas._lines) - 1)
+    top = below + HEAD + 0.17 * canvas.more_lines
     for number, (name, timed) in enumerate(panels.items()):
         tall, bottom = timed.nodes * LANE, top + timed.nodes * LANE
         right = WIDTH - (2.1 if kept else 0.25)
@@ -180,7 +180,7 @@ def _legend(canvas: Any, level: float, height: float, kinds: Mapping[str, str]) 
 
     from ..canvas import style
 
-    below = 0.08 + 0.17 * (len(canvas._lines) - 1)
+    below = 0.08 + 0.17 * canvas.more_lines
     with style():
         canvas.legend(
             [Patch(facecolor=colour) for colour in kinds.values()],

@@ -13,7 +13,6 @@ import ddl_lab as lab
 from ddl_lab import plots
 from ddl_lab.history.history import History
 from ddl_lab.history.recorder import Recorder
-from ddl_lab.plots.canvas import Canvas
 from ddl_lab.plots.histories.crowd import shares_over_time
 from ddl_lab.plots.histories.lanes import WORK, lanes_of
 from ddl_lab.plots.histories.window import Window
@@ -181,18 +180,6 @@ def test_a_timeline_is_called_what_its_title_says_before_the_nodes_and_the_clock
     told = plots.timeline(made(FAST, SLOW), title="one step").get_suptitle()
     assert told == "one step: 2 simulated nodes, virtual clock"
     assert plots.timeline(made(FAST, SLOW)).get_suptitle().startswith("timeline: ")
-
-
-def test_a_timeline_is_drawn_into_axes_that_are_given_again_and_again():
-    canvas = Canvas(7.6, 3.1, "two runs")
-    left, right = canvas.row(2, top=0.7)
-    for _ in range(2):
-        words = plots.draw_timeline(left, made(FAST, SLOW), critical=True)
-    plots.draw_timeline(right, made(*[SLOW] * 40), legend=False)
-    assert words == "2 simulated nodes, virtual clock; critical path: 75% compute, 25% communicate"
-    assert len([bar for bars in strong(canvas).values() for bar in bars]) == 2
-    assert left.get_legend() and not right.get_legend()
-    assert canvas.png()
 
 
 def test_lanes_and_shares_of_one_run_agree():
