@@ -103,7 +103,7 @@ def _where(mask: torch.Tensor) -> str:
     return f", first at index {_index(int(mask.flatten().int().argmax()), mask)}" if mask.dim() else ""
 
 
-def times(got: Any, expected: Any, rtol: float = 1e-4) -> float | None:
+def times(got: Any, expected: Any) -> float | None:
     """The one factor c with ``got`` = c · ``expected``, or None where there is none.
 
     For checks that know what a factor means: ``if times(got, right) == approx(len(nodes))``.
@@ -112,7 +112,7 @@ def times(got: Any, expected: Any, rtol: float = 1e-4) -> float | None:
     if theirs.shape != ours.shape or not (norm := float(ours @ ours)):
         return None
     factor = float(theirs @ ours) / norm
-    return factor if factor and torch.allclose(theirs, factor * ours, rtol=rtol, atol=1e-9) else None
+    return factor if factor and torch.allclose(theirs, factor * ours, rtol=1e-4, atol=1e-9) else None
 
 
 def on_nodes(worker: Callable[..., Any], nodes: int, *args: Any, cluster: Cluster = USUAL) -> History:

@@ -18,12 +18,10 @@ from torch.storage import TypedStorage, UntypedStorage
 from .blame import Refusal
 from .modules import at, imported_by, is_installed, is_own, name_of, names_in, place_of
 from .remade import reduce_remade
-from .storages import is_simple, reduce_storage, reduce_strided, typed_storage
+from .storages import Reduced, is_simple, reduce_storage, reduce_strided, typed_storage
 from .unnamed import reduce_unnamed
 
 PROTOCOL = 5
-
-Reduced = tuple[Any, ...]
 
 
 class CaptureError(TypeError):

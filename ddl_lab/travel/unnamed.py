@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, NewType
 
-Reduced = tuple[Any, ...]
+from .storages import Reduced
 
 
 def reduce_unnamed(value: Any) -> Reduced | None:

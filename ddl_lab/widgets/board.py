@@ -156,17 +156,16 @@ class Board:
         self.page.draw(bundle, {"image/png": self._figure.shown_size})
 
     def _lines(self) -> list[Line]:
-        lines = [*self._faint(), *([self._real[0]] if self._real else [])]
-        front = self._front.label if self._front else ""
-        if self._growing:
-            lines.append(self._growing[0])
-        elif front in self._done:
-            lines.append(self._done[front][0])
-        return lines
+        front = self._growing or self._done.get(self._front_label)
+        return [*self._faint(), *(shown[0] for shown in (self._real, front) if shown)]
 
     def _faint(self) -> list[Line]:
-        front = self._front.label if self._front else ""
-        return [line for label, (line, *_) in self._done.items() if label != front][-FAINT:]
+        lines = [line for label, (line, *_) in self._done.items() if label != self._front_label]
+        return lines[-FAINT:]
+
+    @property
+    def _front_label(self) -> str:
+        return self._front.label if self._front else ""
 
     def _faint_text(self) -> str:
         lines = sorted(self._faint(), key=lambda line: line.nodes)

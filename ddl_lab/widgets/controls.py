@@ -1,9 +1,9 @@
-"""What a widget's controls are made of: ``Slider``, a list or names to choose from, or True and False."""
+"""What a widget's controls are made of: sliders, lists or names to choose from, True and False; buttons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
@@ -186,6 +186,15 @@ def _entries(asked: Any) -> list[Any]:
 
 def _text(value: Any) -> str:
     return str(getattr(value, "__name__", value))
+
+
+def button(name: str, tip: str, act: Callable[[], None]) -> Any:
+    """A button that does ``act`` when it is clicked."""
+    import ipywidgets
+
+    made = ipywidgets.Button(description=name, tooltip=tip, layout={"width": "auto"})
+    made.on_click(lambda _: act())
+    return made
 
 
 def check_controls(call: str, asked: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from ..history.history import History
 from ..plots.histories.curves import Curve
 from ..virtual.simulation import Simulation, simulate
 from .board import Board, Metrics, speedup_of, summary
+from .controls import button
 from .lock import Lock, Prediction
 from .newest import Newest, in_words
 from .page import replace_older
@@ -72,8 +73,7 @@ class Explorer:
         self.panel, self.board = panel, Board(metric)
         self.real = RealRun(self.board, panel.setting)
         self.lock = Lock(prediction, [c.widget for c in panel.all] + [self.real.start_button])
-        self._reset = _button("Reset", "all controls back to their start, earlier curves away")
-        self._reset.on_click(lambda _: self.reset())
+        self._reset = button("Reset", "all controls back to their start, earlier curves away", self.reset)
         self._newest = Newest(self._failed)
 
     def __repr__(self) -> str:
@@ -172,9 +172,3 @@ def _advanced(simulation: Simulation) -> bool:
 def _steps(history: History) -> int:
     """How many steps the fastest node has recorded."""
     return max(recorder.steps for recorder in history.recorders)
-
-
-def _button(name: str, tip: str) -> Any:
-    import ipywidgets
-
-    return ipywidgets.Button(description=name, tooltip=tip, layout={"width": "auto"})

@@ -11,8 +11,9 @@ import sys
 import textwrap
 from typing import Any, Protocol
 
+from ..plots.canvas import DRAWN_DPI, SHOWN_DPI
+
 REVIVE = "If the controls are missing or do not answer, run this cell."
-DPI = 144
 
 
 class Closable(Protocol):
@@ -108,7 +109,7 @@ def picture_of(figure: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         png, size = figure._repr_png_()
     else:
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI, transparent=True)
-        width, height = (round(side * 100) for side in figure.get_size_inches())
+        figure.savefig(buffer, format="png", dpi=DRAWN_DPI, transparent=True)
+        width, height = (round(side * SHOWN_DPI) for side in figure.get_size_inches())
         png, size = buffer.getvalue(), {"width": width, "height": height}
     return {"image/png": png, "text/plain": repr(figure)}, {"image/png": size}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -12,7 +11,9 @@ from ..history.history import History
 from ..plots.histories.explored import Line
 from ..plots.histories.words import described
 from ..processes.run import Run, start
+from ..processes.watch.supervisor import available_cores
 from .board import Board, speedup_of
+from .controls import button
 from .newest import Newest, in_words
 from .settings import Setting, cut_to
 
@@ -34,8 +35,8 @@ class RealRun:
         self._done_to: dict[int, set[str]] = {}  # by rank: "slow", "paused", "killed"
         self._cut = ""
         self._alone_per_s: dict[tuple[str, ...], float] = {}  # by setting: samples/s of one process
-        self.start_button = self._button("Run for real", "start processes with these settings", self.begin)
-        self.stop_button = self._button("Stop", "end the processes", self.stop)
+        self.start_button = button("Run for real", "start processes with these settings", self.begin)
+        self.stop_button = button("Stop", "end the processes", self.stop)
         self.paced = ipywidgets.Checkbox(
             value=True, description="at the cluster's pace", indent=False, layout={"width": "auto"}
         )
@@ -43,9 +44,9 @@ class RealRun:
         self.node = ipywidgets.Dropdown(options=[0], description="node", layout={"width": "9em"})
         self.node.style.description_width = "3em"
         self.node.observe(lambda _: self._name_hands(), "value")
-        self.slow = self._button("slow ×5", "let it compute five times as long, or as before", self._slow)
-        self.pause = self._button("pause", "stop this process where it stands, or let it go on", self._pause)
-        self.kill = self._button("kill", "kill this process", self._kill)
+        self.slow = button("slow ×5", "let it compute five times as long, or as before", self._slow)
+        self.pause = button("pause", "stop this process where it stands, or let it go on", self._pause)
+        self.kill = button("kill", "kill this process", self._kill)
         self.hands = ipywidgets.HBox([self.node, self.slow, self.pause, self.kill])
         self.hands.layout.display = "none"
         self._enable()
@@ -198,15 +199,8 @@ class RealRun:
             widget.disabled = not running
         self._name_hands()
 
-    def _button(self, name: str, tip: str, act: Callable[[], None]) -> Any:
-        import ipywidgets
-
-        button = ipywidgets.Button(description=name, tooltip=tip, layout={"width": "auto"})
-        button.on_click(lambda _: act())
-        return button
-
 
 def _why(processes: int) -> str:
     """Why a run takes longer than simulated where its processes take turns; "" where they need not."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     return f": {processes} processes share {counted(cores, 'core')}" if processes > cores else ""

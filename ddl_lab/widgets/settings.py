@@ -32,7 +32,7 @@ class Setting:
         """How the legend names it: "8 nodes, lr 0.3"."""
         return ", ".join([counted(self.nodes, "node"), *self.changed])
 
-    def code(self, call: str = "simulate") -> str:
+    def code(self) -> str:
         """One line that does the same, where the worker was made: its variables go by their names there."""
         there = _variables(self.worker)
         parts = [_name(self.worker, there), f"nodes={self.nodes}"]
@@ -40,7 +40,7 @@ class Setting:
             parts.append(f"cluster=lab.Cluster({told})")
         if self.args:
             parts.append(f"args={_code(self.args, there)}")
-        return f"lab.{call}({', '.join(parts)})"
+        return f"lab.simulate({', '.join(parts)})"
 
 
 def cluster_code(cluster: Cluster) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...history.history import History
-from ..canvas import COLOURS, INK, Canvas, encoded
+from ..canvas import COLOURS, INK, SHOWN_DPI, Canvas, encoded
 from .curves import Curve
 from .glance import Glance
 from .layers import Layers
@@ -95,7 +95,7 @@ class ExploredFigure:
     def shown_size(self) -> dict[str, int]:
         """Width and height on a page, in pixels."""
         size = self._upper.shown_size
-        return size | {"height": size["height"] + round(100 * (LOWER + MORE * len(self.more)))}
+        return size | {"height": size["height"] + round(SHOWN_DPI * (LOWER + MORE * len(self.more)))}
 
 
 def _draw_curves(

@@ -104,7 +104,7 @@ def waiting(
         for (nodes, points), colour in zip(found.items(), COLOURS, strict=False):
             alphas = np.linspace(min(points), max(points), 120)
             ax.plot(alphas, [law(nodes, float(a)) for a in alphas], color=colour, lw=1.4)
-            ax.plot(points.keys(), points.values(), "o", color=colour, ms=4.5, label=f"N = {nodes}")
+            ax.plot([*points], [*points.values()], "o", color=colour, ms=4.5, label=f"N = {nodes}")
         values = [value for points in found.values() for value in points.values()]
         if min(values) > 0 and max(values) > 100 * min(values):
             ax.set_yscale("log")
