@@ -13,7 +13,7 @@ from faulty import hold, nothing_stays_behind, started, transport
 from waiting import wait_until
 
 import ddl_lab as lab
-from ddl_lab.processes.watch.interrupts import Flag
+from ddl_lab.processes.watch.interrupts import Flag, Interrupts
 from ddl_lab.processes.watch.supervisor import Supervisor
 
 assert nothing_stays_behind and transport  # fixtures
@@ -132,9 +132,11 @@ def test_an_interrupt_at_any_line_ends_the_run_and_keeps_its_history(deed, trans
 def test_any_number_of_interrupts_end_a_run_as_one_does(deed, transport):
     chance = random.Random(0)
     count = len(lines_of(deed, transport))
+    handler = signal.getsignal(signal.SIGINT)
     for _ in range(200 if FUZZ else 5):
         numbers = {chance.randrange(count) for _ in range(chance.randint(2, 30))}
         error, runs = interrupted_at(numbers, deed, transport)
+        assert signal.getsignal(signal.SIGINT) is handler, numbers
         assert error is not None, numbers
         if not runs:  # a later one lets the caller go before the processes are gone: they end all the same
             wait_until(lambda: not goes_on(), f"a run goes on that nobody has: {numbers}")
@@ -159,3 +161,20 @@ def test_stop_ends_a_run_whose_paused_rank_has_been_slowed_a_thousand_times(tran
 def hold_on(node):
     node.record(at=1)
     hold()
+
+
+class Over:
+    done, history = True, None
+
+    def _end(self, reason, wait=True):
+        pass
+
+
+def test_an_interrupt_that_may_cut_the_end_short_leaves_no_handler_behind():
+    """One that stayed would swallow the next Ctrl-C of the kernel."""
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), Interrupts([Over()]):
+        interrupt()  # kept
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()  # nothing is left to be ended
+        assert signal.getsignal(signal.SIGINT) is handler

@@ -89,7 +89,10 @@ class Interrupts:
         try:
             self._handler(number, frame)
         except BaseException as error:
-            if not self.runs or (self._kept is not None and all(run.done for run in self.runs)):
+            if not self.runs:
+                raise
+            if self._kept is not None and all(run.done for run in self.runs):
+                self._let_through()  # here: what is raised may cut short the line that does so
                 raise
             self._kept = self._kept or error.with_traceback(None)
             for run in self.runs:
@@ -103,10 +106,14 @@ class Interrupts:
             if isinstance(ending, KeyboardInterrupt) and self.runs:
                 ending.history = self.runs[-1].history  # type: ignore[attr-defined]
         finally:
-            if callable(self._handler):
-                signal.signal(signal.SIGINT, self._handler)
+            self._let_through()
         if self._kept is not None:
             raise self._kept from None
+
+    def _let_through(self) -> None:
+        """Interrupts are again whose they were before."""
+        if callable(self._handler):
+            signal.signal(signal.SIGINT, self._handler)
 
 
 def uninterrupted(deed: Callable[[G], T]) -> Callable[[G], T]:
