@@ -517,3 +517,24 @@ def test_calls_in_modes_that_would_leak_are_refused(engine, mode):
 
     with pytest.raises(lab.WorkerError, match=mode if mode != "inference" else "inference_mode"):
         engine(worker, 2)
+
+
+def test_an_error_says_when_and_there_its_history_ends(engine):
+    def worker(node):
+        with node.compute(seconds=0.01):
+            pass
+        node.record(at=node.now())
+        if node.rank == 1:
+            raise ValueError("no")
+        while True:
+            with node.compute(seconds=0.01):
+                pass
+            node.record(at=node.now())
+            node.recv(torch.empty(1), 1)
+
+    with pytest.raises(lab.WorkerError, match="rank 1 raised ValueError: no") as caught:
+        engine(worker, 2)
+    at_s, history = caught.value.at_s, caught.value.history
+    (raised_after,) = history.metrics[history.metrics["rank"] == 1]["at"]
+    assert raised_after <= at_s == history.elapsed_s and not caught.value.killed
+    assert history.metrics["time_s"].max() <= at_s and history.spans["end_s"].max() <= at_s

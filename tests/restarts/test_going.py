@@ -52,11 +52,13 @@ def undisturbed(tmp_path):
     return lab.simulate(trains, 2, args=(tmp_path / "undisturbed",)).results[0]
 
 
+@pytest.mark.parametrize("transport", ["shm", "gloo"])
 def test_ranks_killed_by_a_signal_are_started_again_and_the_numbers_are_those_without_failures(
-    tmp_path, undisturbed
+    tmp_path, undisturbed, transport
 ):
-    history = quietly(trains, 2, args=(tmp_path, 0.0, ((2, 1), (5, 0))))
-    assert all(torch.equal(state, undisturbed) for state in history.results)
+    history = quietly(trains, 2, transport=transport, args=(tmp_path, 0.0, ((2, 1), (5, 0))))
+    assert all(torch.allclose(state, undisturbed, rtol=1e-6) for state in history.results)
+    assert transport == "gloo" or torch.equal(history.results[0], undisturbed)
     assert [(nodes, rank) for nodes, rank, _ in history.attempts] == [(2, 1), (2, 0), (2, None)]
     assert history.clock == "wall" and history.attempts[-1].at_s == history.elapsed_s
     rows = history.metrics[history.metrics["rank"] == 0]
@@ -193,6 +195,20 @@ def test_under_torchrun_it_names_torchruns_own_way(monkeypatch):
         monkeypatch.setenv(name, "0")
     with pytest.raises(ValueError, match="torchrun --max-restarts 3"):
         quietly(work_for, 2)
+
+
+def interrupted_later(node):
+    if node.now() > 1.0:
+        raise KeyboardInterrupt
+    work_for(node)
+
+
+def test_an_interrupt_of_an_attempt_has_the_history_of_all():
+    with pytest.raises(KeyboardInterrupt) as caught:
+        cluster = lab.Cluster(speeds=1.0, fails={0: 1.5})
+        quietly(interrupted_later, 2, virtual=True, cluster=cluster)
+    assert [(nodes, rank) for nodes, rank, _ in caught.value.history.attempts] == [(2, 0), (2, None)]
+    assert caught.value.history.attempts[0].at_s == 1.5
 
 
 def test_an_interrupt_while_it_waits_has_the_history_of_all_attempts(monkeypatch):

@@ -351,8 +351,12 @@ def test_a_node_killed_by_hand_before_its_time_is_told_as_such():
     run = lab.start(stepping, 2, cluster=lab.Cluster(fails={1: 60.0}), progress=False)
     grows(run, 1)
     run.kill(1)
-    with pytest.raises(lab.WorkerError, match=r"rank 1 was killed by SIGKILL \(by hand"):
+    with pytest.raises(lab.WorkerError, match=r"rank 1 was killed by SIGKILL \(by hand") as caught:
         run.wait()
+    ((at_s, _, _),) = run.history.about["marks"]
+    history = caught.value.history
+    assert caught.value.killed and at_s <= caught.value.at_s == history.elapsed_s == run.history.elapsed_s
+    assert history.metrics["time_s"].max() <= caught.value.at_s, "what the other did after that is left out"
 
 
 # hands
