@@ -52,10 +52,12 @@ def _exercises(ax: Axes, marks: Sequence[Mark], labs: Sequence[str]) -> None:
         colour = INK if mark.state == "open" else "black"
         ax.text(start_min + mark.minutes / 2 - 0.2, row, str(mark.difficulty), color=colour, **digit)
         ends_min[mark.lab] += mark.minutes
-    for state in STATES:
+    there = [state for state in STATES if any(mark.state == state for mark in marks)]
+    for state in there:
         ax.barh(0, 0, color=faces[state], edgecolor=INK, label=state)
-    with style():
-        ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=3, fontsize=8.5, borderpad=0)
+    if there:
+        with style():
+            ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=3, fontsize=8.5, borderpad=0)
     ax.set_xlabel("minutes; the digit is the difficulty, 1 to 3")
     ax.grid(visible=False, axis="y")
 

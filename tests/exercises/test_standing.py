@@ -17,9 +17,9 @@ def desk(tmp_path, monkeypatch):
 
 
 def bars(canvas):
-    """(row, left, right, colour) of the exercises; the last three bars are the legend's."""
-    found = []
-    for bar in canvas.axes[0].patches[:-3]:
+    """(row, left, right, colour) of the exercises; the last bars are the legend's."""
+    found, named = [], len(canvas.axes[0].get_legend().get_texts())
+    for bar in canvas.axes[0].patches[:-named]:
         box = bar.get_bbox()
         found.append((round(box.y0 + 0.31), box.x0, box.x1, bar.get_facecolor()))
     return found
@@ -46,6 +46,11 @@ def test_every_exercise_is_a_bar_as_long_as_its_minutes_coloured_by_its_state():
     assert third[3][3] == 0, "open ones are hollow"
     assert [text.get_text() for text in canvas.axes[0].texts] == ["1", "2", "3", "2"]
     assert [label.get_text() for label in canvas.axes[0].get_yticklabels()] == ["lab 00", "lab 03"]
+
+
+def test_the_legend_names_the_states_that_occur():
+    canvas = figure([Mark("00", "open", 1, 3), Mark("00", "right", 1, 3)], {}, "what is done")
+    assert [text.get_text() for text in canvas.axes[0].get_legend().get_texts()] == ["right", "open"]
 
 
 def test_predictions_are_dots_at_their_ratio_in_their_labs_row_and_all_are_in_sight():

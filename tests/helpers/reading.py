@@ -11,7 +11,10 @@ import nbformat
 
 LABS = Path(__file__).parents[2] / "labs"
 # cells of lab 00 that time this machine: of use to a reader only, and no later cell needs them
-TIMINGS = ("s00-measure", "s00-startup-ask", "s00-startup", "s00-startup-look")
+TIMINGS = (
+    *("s00-measure", "s00-startup-ask", "s00-startup", "s00-startup-look"),
+    *("s00-speed-ask", "s00-speed-run", "s00-speed-look"),
+)
 
 
 @lru_cache(maxsize=8)
@@ -22,7 +25,7 @@ def cells(lab: str) -> dict[str, str]:
     return {cell.id: cell.source for cell in notebook.cells if cell.cell_type == "code"}
 
 
-def defined(lab: str, *ids: str, **given: Any) -> dict[str, Any]:
+def defined(lab: str, /, *ids: str, **given: Any) -> dict[str, Any]:
     """The names that the cells with these ids make, run in this order; ``given``: names they find there.
 
     The functions are the notebook's, line for line: they travel to processes as those of a notebook

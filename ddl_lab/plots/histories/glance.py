@@ -8,6 +8,7 @@ import numpy as np
 
 from ...history.history import History
 from ..canvas import style
+from .curves import Array
 from .lanes import WORK
 from .overlays import draw_marks
 from .raster import raster
@@ -30,7 +31,6 @@ class Glance:
 
     def __init__(self, ax: Axes) -> None:
         from matplotlib.colors import to_rgba_array
-        from matplotlib.patches import Patch
         from matplotlib.ticker import MaxNLocator
 
         self._ax = ax
@@ -38,15 +38,12 @@ class Glance:
         image: Any = np.zeros((1, 1, 4), dtype=np.uint8)
         self._image = ax.imshow(image, aspect="auto", interpolation="nearest", zorder=2)
         self._marks: list[Any] = []
+        self._named: list[str] = []  # what the legend names
         self._shown: tuple[Any, Any] = (None, None)  # the records, and the window that is complete
         ax.grid(visible=False, axis="y")
         ax.tick_params(axis="y", length=0)
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_ylabel("rank")
-        with style():
-            bars = [Patch(facecolor=colour) for colour in WORK.values()]
-            place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 0.98)}
-            ax.legend(bars, list(WORK), ncols=3, handlelength=1.0, columnspacing=1.2, fontsize=8.5, **place)
 
     def draw(self, history: History) -> bool:
         """Show these steps of ``history``, or as much of them as is recorded; whether that is new."""
@@ -59,6 +56,7 @@ class Glance:
         factor, unit = window.unit
         pixels, ranks = raster(history, window.start_s, window.end_s, self._colours)
         self._image.set_data(pixels)
+        self._name_works(pixels)
         left, right = window.start_s * factor, window.end_s * factor
         self._image.set_extent((left, right, len(ranks) - 0.5, -0.5))
         stride = -(-len(ranks) // 8)
@@ -69,6 +67,20 @@ class Glance:
         self._marks = draw_marks(self._ax, history, False, window, factor)
         self._ax.set(xlim=(left, right), ylim=(len(ranks) - 0.5, -0.5))
         return True
+
+    def _name_works(self, pixels: Array) -> None:
+        """A legend of the kinds of work that occur in the picture, above the axes."""
+        from matplotlib.patches import Patch
+
+        there = np.isin(self._colours.view(np.uint32)[:, 0], pixels.view(np.uint32))
+        works = [work for work, occurs in zip(WORK, there, strict=True) if occurs]
+        if works == self._named:
+            return
+        self._named = works
+        with style():
+            bars = [Patch(facecolor=WORK[work]) for work in works]
+            place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 0.98)}
+            self._ax.legend(bars, works, ncols=3, handlelength=1.0, columnspacing=1.2, fontsize=8.5, **place)
 
 
 def part_of(history: History) -> tuple[Window, bool]:

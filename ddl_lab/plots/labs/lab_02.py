@@ -91,7 +91,7 @@ def descent(plane: Plane, runs: Mapping[str, tuple[Any, Sequence[float]]], headl
 
 
 def _contours(ax: Axes, plane: Plane) -> None:
-    """The loss's contours, equal ratios apart, and a cross at the lowest place of the grid."""
+    """The loss's contours, equal ratios apart, and a cross at the lowest place of the grid, on top of all."""
     from ..canvas import COLOURS, INK
 
     loss = np.asarray(plane.loss, dtype=float)
@@ -99,9 +99,9 @@ def _contours(ax: Axes, plane: Plane) -> None:
     drawn = ax.contour(plane.a, plane.b, loss, levels=levels, colors=INK, linewidths=0.8)
     ax.clabel(drawn, list(levels[1::2]), fmt="%.2g", fontsize=7.5)
     row, column = np.unravel_index(loss.argmin(), loss.shape)
-    ax.plot(plane.a[column], plane.b[row], "x", color=COLOURS[0], ms=8, mew=2)
+    ax.plot(plane.a[column], plane.b[row], "x", color=COLOURS[0], ms=8, mew=2, zorder=3)  # above paths
     ax.set(xlim=(plane.a[0], plane.a[-1]), ylim=(plane.b[0], plane.b[-1]))
-    ax.set(xlabel="a, along the first direction", ylabel="b, along the second direction")
+    ax.set(xlabel="a, along u", ylabel="b, along v")
     ax.grid(visible=False)
 
 

@@ -94,3 +94,13 @@ def test_a_step_ends_when_its_last_rank_has_recorded_it():
     recorder = Recorder()
     recorder.span("compute", 0.0, 1.0)
     assert end_of_step(History("virtual", [recorder]), 0) is None
+
+
+def test_its_legend_names_the_kinds_of_work_that_occur():
+    (ax,) = Canvas(4, 3, "").row(1)
+    glance, exchanging = Glance(ax), run("virtual")
+    for recorder in exchanging.recorders:
+        recorder.span("all_reduce", 1.2, 1.6)
+    for history, names in ((run("virtual"), ["compute"]), (exchanging, ["compute", "communicate"])):
+        glance.draw(history)
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == names

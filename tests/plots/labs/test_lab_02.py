@@ -53,6 +53,7 @@ def test_paths_lie_on_the_plane_and_losses_beside_it():
     assert left.get_xlim() == (-1.0, 3.0) and left.get_ylim() == (-2.0, 2.0)
     cross = left.get_lines()[0]
     assert (cross.get_xdata()[0], cross.get_ydata()[0]) == (1.0, 0.0)
+    assert cross.get_zorder() > max(line.get_zorder() for line in left.get_lines()[1:]), "paths hide it"
 
 
 def test_a_run_that_leaves_the_plane_stretches_no_axis():
