@@ -25,6 +25,7 @@ groups and a message between stages takes no longer than a stage's forward pass.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -219,7 +220,5 @@ def search(nodes: int, job: Job, cluster: Cluster) -> list[Forecast]:
 def __getattr__(name: str) -> Any:
     """``rehearse`` was here before it had a file of its own: a learner's copy of a lab still finds it."""
     if name == "rehearse":
-        from .rehearsal import rehearse
-
-        return rehearse
+        return importlib.import_module(".rehearsal", __package__).rehearse
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
