@@ -28,12 +28,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from .work import Hosts, Work, even_chunks
+from .work import Hosts, Work, all_to_all_work, even_chunks
 
 NAME = "two-level"
 INSIDE, BETWEEN = 0, 1
 Link = tuple[float, float]  # latency in seconds, bytes a second
 Stage = tuple[int, str, Work, int]  # the level, its algorithm, its work, this rank's place in it
+Bytes = tuple[tuple[int, ...], ...]  # by sender, by receiver
 Price = Callable[[str, Work, float, float], float]
 Count = Callable[[str, Work, int], tuple[int, int]]
 
@@ -54,6 +55,10 @@ def stages(work: Work, hosts: Hosts, host: int, place: int) -> Iterator[Stage]:
     name = work.name
     if name in ("all_reduce", "barrier", "reduce_scatter", "all_gather"):
         yield from _rings(work, hosts, host, place)
+    elif work.rows:
+        inside, between = _rows(work.rows.bytes, hosts, host, place)
+        yield INSIDE, "direct", inside, place
+        yield BETWEEN, "direct", between, host
     elif name == "all_to_all":
         there = _cells(work, hosts)
         yield INSIDE, "direct", Work(name, tuple(map(sum, there))), place
@@ -86,6 +91,15 @@ def _cells(work: Work, hosts: Hosts) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(work.chunks[rank] for rank in column) for column in zip(*hosts, strict=True))
 
 
+def _rows(rows: Bytes, hosts: Hosts, host: int, place: int) -> tuple[Work, Work]:
+    """Of an all_to_all of unequal rows: a host's exchange by place, and that by host of a place."""
+    inside = [
+        [sum(rows[rank][r] for r in column) for column in zip(*hosts, strict=True)] for rank in hosts[host]
+    ]
+    between = [[sum(rows[rank][to[place]] for rank in ranks) for to in hosts] for ranks in hosts]
+    return all_to_all_work(tuple(map(tuple, inside))), all_to_all_work(tuple(map(tuple, between)))
+
+
 @lru_cache(maxsize=64)
 def _homes(hosts: Hosts) -> dict[int, tuple[int, int]]:
     """By rank of the group: its host, and its place there."""
@@ -111,6 +125,8 @@ def seconds(work: Work, hosts: Hosts, inside: Link, between: Link, price: Price)
     """How long ``work`` takes, each stage at its slowest; ``price`` is that of one level."""
     at_host, at_place = _homes(hosts)[work.root]
     ranks = {(at_host, place) for place in range(len(hosts[0]))} | {(h, at_place) for h in range(len(hosts))}
+    if work.rows:
+        ranks = set(_homes(hosts).values())
     slowest: dict[tuple[int, str], float] = {}
     for host, place in ranks:
         for level, algorithm, part, _ in stages(work, hosts, host, place):

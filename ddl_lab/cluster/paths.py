@@ -14,6 +14,8 @@ def ring(work: Work, n: int) -> Path:
         return n - 1, (n - 1) * work.total
     if work.name in ("gather", "scatter"):  # a link carries all chunks that lie beyond it
         return n - 1, sum(work.total - passed for passed in before[1:-1])
+    if work.rows:
+        return n - 1, sum(map(max, work.rows.laps))
     if work.name == "all_to_all":  # first n - 1 chunks, then one less at each step
         return n - 1, n * (n - 1) // 2 * largest
     laps = 2 if work.name in ("all_reduce", "barrier") else 1
@@ -24,6 +26,8 @@ def direct(work: Work, n: int) -> Path:
     """All messages at once: one link carries n - 1 of them."""
     if work.name in ("gather", "scatter"):
         return 1, work.total - work.chunks[work.root]
+    if work.rows:
+        return 1, work.rows.flood
     whole = work.name in ("all_reduce", "broadcast", "barrier", "reduce")
     return 1, (n - 1) * (work.total if whole else max(work.chunks))
 
@@ -36,8 +40,7 @@ def tree(work: Work, n: int) -> Path:
     if work.name in ("all_reduce", "barrier"):
         return 2 * depth, 2 * depth * total
     if work.name == "all_to_all":  # everything gathered at place 0, then scattered
-        each, whole = Work("gather", (total,) * n), Work("scatter", tuple(n * c for c in work.chunks))
-        return 2 * depth, sum(climbs(each)) + sum(climbs(whole))
+        return 2 * depth, sum(climbs(Work("gather", work.given))) + sum(climbs(Work("scatter", work.taken)))
     apart = sum(climbs(work.placed))
     if work.name in ("gather", "scatter"):
         return depth, apart
@@ -48,6 +51,8 @@ def doubling(work: Work, n: int) -> Path:
     """Pairs at doubling distances; of n nodes that are no power of two the last ones fold in and out."""
     if work.name in ("broadcast", "reduce", "gather", "scatter"):
         return tree(work, n)
+    if work.rows:
+        return rounds(n), sum(map(max, work.rows.hops))
     if work.name == "all_to_all":
         return rounds(n), sum(passing(n)) * max(work.chunks)
     power, total = 1 << (n.bit_length() - 1), work.total

@@ -20,6 +20,8 @@ def ring(work: Work, rank: int, n: int) -> Sent:
         return (beyond, 1) if place else (0, 0)
     if work.name == "scatter":
         return (0, 0) if place == n - 1 else (beyond - work.placed.chunks[place], 1)
+    if work.rows:
+        return sum(lap[rank] for lap in work.rows.laps), n - 1
     if work.name == "all_to_all":  # for the k-th rank from here n - k ranks' chunks pass
         return sum(work.chunks[(rank + k) % n] * (n - k) for k in range(1, n)), n - 1
     scatter = work.total - work.chunks[rank]  # all but the chunk this rank ends up with
@@ -35,6 +37,8 @@ def ring(work: Work, rank: int, n: int) -> Sent:
 def direct(work: Work, rank: int, n: int) -> Sent:
     """To each that needs it."""
     is_root, own = rank == work.root, work.chunks[rank]
+    if work.rows:
+        return work.given[rank] - work.rows.bytes[rank][rank], n - 1
     return {
         "broadcast": ((n - 1) * work.total, n - 1) if is_root else (0, 0),
         "scatter": (work.total - own, n - 1) if is_root else (0, 0),
@@ -53,6 +57,8 @@ def doubling(work: Work, rank: int, n: int) -> Sent:
     power, name = 1 << (n.bit_length() - 1), work.name
     if name in ("broadcast", "reduce", "gather", "scatter"):
         return tree(work, rank, n)
+    if work.rows:
+        return sum(hop[rank] for hop in work.rows.hops), len(work.rows.hops)
     if name == "all_to_all":
         return _bruck(work, rank, n), rounds(n)
     if rank >= power:
@@ -78,8 +84,8 @@ def _bruck(work: Work, rank: int, n: int) -> int:
 def tree(work: Work, rank: int, n: int) -> Sent:
     """Along a binomial tree from the root: up one message to the parent, down one to each child."""
     if work.name == "all_to_all":
-        gathered = tree(Work("gather", (work.total,) * n), rank, n)
-        scattered = tree(Work("scatter", tuple(n * chunk for chunk in work.chunks)), rank, n)
+        gathered = tree(Work("gather", work.given), rank, n)
+        scattered = tree(Work("scatter", work.taken), rank, n)
         return gathered[0] + scattered[0], gathered[1] + scattered[1]
     place = (rank - work.root) % n
     below = children(place, n)

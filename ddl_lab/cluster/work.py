@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
+from .rows import Rows
+
 NAMES = (
     "all_reduce", "reduce_scatter", "all_gather", "broadcast", "barrier",
     "reduce", "gather", "scatter", "all_to_all",
@@ -20,12 +22,14 @@ class Work:
     """A collective to be costed: its name, each rank's chunk in bytes, and its root, if it has one.
 
     all_reduce, broadcast and reduce of S bytes: chunks are the n nearly equal pieces of the tensor.
-    all_to_all: chunk i is what each rank has for rank i.
+    all_to_all: chunk i is what each rank has for rank i; where ranks differ there are ``rows``, and
+    each chunk is the largest of them.
     """
 
     name: str
     chunks: tuple[int, ...]
     root: int = 0
+    rows: Rows | None = None
 
     @cached_property
     def total(self) -> int:
@@ -41,6 +45,22 @@ class Work:
     def placed(self) -> Work:
         """The same with the root first: place p is rank (p + root) mod n."""
         return Work(self.name, self.chunks[self.root :] + self.chunks[: self.root]) if self.root else self
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """Of an all_to_all: what each rank has for all."""
+        return self.rows.given if self.rows else (self.total,) * len(self.chunks)
+
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """Of an all_to_all: what all have for each rank."""
+        return self.rows.taken if self.rows else tuple(len(self.chunks) * c for c in self.chunks)
+
+
+def all_to_all_work(rows: tuple[tuple[int, ...], ...]) -> Work:
+    """The work of an all_to_all in which rank r has ``rows[r][i]`` bytes for rank i."""
+    chunks = tuple(map(max, zip(*rows, strict=True)))
+    return Work("all_to_all", chunks, rows=None if len(set(rows)) == 1 else Rows(rows))
 
 
 # Kept, because all nodes of a simulation ask for the same: ten thousand times ten thousand chunks.
