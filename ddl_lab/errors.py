@@ -242,7 +242,12 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def mismatch_error(calls: dict[int, str], late: Sequence[int] = (), nth: int = 0) -> CollectiveMismatch:
+_AGREE = "  A collective must be entered by every rank with the same op, shape, dtype, src and dst."
+
+
+def mismatch_error(
+    calls: dict[int, str], late: Sequence[int] = (), nth: int = 0, advice: str = _AGREE
+) -> CollectiveMismatch:
     """Name each rank's call, equal ones together; who is ``late``; and that it is the ``nth`` of each."""
     by_call: dict[str, list[int]] = {}
     for rank, call in sorted(calls.items()):
@@ -250,5 +255,4 @@ def mismatch_error(calls: dict[int, str], late: Sequence[int] = (), nth: int = 0
     lines = shortened([f"  {_ranks(ranks)}: {call}" for call, ranks in by_call.items()])
     lines += [f"  {_ranks(late)}: not there yet"] if late else []
     which = f", the {ordinal(nth)} of each" if nth else ""
-    advice = "  A collective must be entered by every rank with the same op, shape, dtype and src."
     return CollectiveMismatch("\n".join([f"the ranks disagree on a collective{which}:", *lines, advice]))

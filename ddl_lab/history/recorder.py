@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-COLLECTIVES = ("broadcast", "all_reduce", "reduce_scatter", "all_gather", "barrier")
+COLLECTIVES = (  # in the order of saved files, which have their numbers: add at the end
+    "broadcast", "all_reduce", "reduce_scatter", "all_gather", "barrier",
+    "reduce", "gather", "scatter", "all_to_all",
+)  # fmt: skip
 KINDS = ("compute", "send", "recv", "wait", *COLLECTIVES)
 _CODE = {kind: code for code, kind in enumerate(KINDS)}
 

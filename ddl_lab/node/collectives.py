@@ -1,9 +1,8 @@
-"""A node's collectives: what each call takes, and the handle of one that goes on while the node computes."""
+"""A node's collectives in which all ranks give or get the same: what each call takes, and what is counted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,34 +11,37 @@ from torch import Tensor
 
 from ..cluster import collectives
 from ..cluster.collectives import Work
-from ..errors import LabError
-from .arguments import check_op, chunked, flattened, rank_in_group, readable, writable, write_back
+from .arguments import check_op, chunked, rank_in_group, readable, writable, write_back
+from .handles import Asked, Pending
 from .messages import Messages
+from .parts import spread
 from .port import MOST_GROUPS, Collective
-from .snapshot import version
+from .sizes import Sizes
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """A call as ranks compare it: its name and arguments, and the shape or the sizes that all must share."""
 
     name: str
     op: str = ""
-    src: int = 0  # rank in the group
+    src: int = 0  # rank in the group: where it comes from, or where it goes
     root: str = ""  # that rank as the worker wrote it, "src=1"
     told: tuple[int, ...] | None = None
     chunks: tuple[int, ...] | None = None  # elements of each rank's chunk, where they are listed
+    shown: str = ""  # its name as the worker wrote it, if it is another
 
     def words(self, dtype: torch.dtype, group: str, asynchronous: bool) -> str:
         """As reports show it: "all_reduce(op=sum) of float32 (3,)"."""
-        return _words(self.name, self.op, self.root, self.told, dtype, group, asynchronous)
+        return _words(self.shown or self.name, self.op, self.root, self.told, dtype, group, asynchronous)
 
 
 @lru_cache(maxsize=256)
 def _words(
     name: str, op: str, root: str, told: Any, dtype: torch.dtype, group: str, asynchronous: bool
 ) -> str:
-    arguments = [f"op={op}" if op else root, "async_op=True" if asynchronous else ""]
-    tensors = "" if told is None else f" of {str(dtype)[6:]} {tuple(told)}"
+    arguments = [root, f"op={op}" if op else "", "async_op=True" if asynchronous else ""]
+    tensors = "" if name == "barrier" else f" of {str(dtype)[6:]}"
+    tensors += "" if told is None else f" {tuple(told)}"
     where = f" in the group of {group}" if group else ""
     return f"{name}({', '.join(filter(None, arguments))}){tensors}{where}"
 
@@ -48,73 +50,7 @@ def _told(whole: Tensor | Sequence[Tensor], sizes: tuple[int, ...] | None) -> tu
     return whole.shape if isinstance(whole, Tensor) else sizes
 
 
-@dataclass(slots=True)
-class _Asked:
-    """One call of a collective: what the engine is given, what it costs, and what is left to do after it."""
-
-    work: Collective
-    cost: Work
-    called: float
-    written: Callable[[], None]  # lets the worker's tensors know that they have changed
-    beside: bool  # the node goes on meanwhile
-
-
-class Pending:
-    """A collective under way, from a call with ``async_op=True``."""
-
-    def __init__(self, node: Collectives, asked: _Asked, given: Sequence[Tensor]) -> None:
-        self._node, self._asked = node, asked
-        self._given = [(tensor, version(tensor)) for tensor in given]  # as the worker gave them
-        self._posted: Any = None  # the engine's own, once it has it
-
-    def done(self) -> bool:
-        """Whether it has been carried out here; never blocks, and makes what progress is possible."""
-        if self in self._node._family.pending:
-            self._node._enter("done")
-            if self._node._port.look(self._posted):
-                self.wait()
-        return self not in self._node._family.pending
-
-    def wait(self) -> None:
-        """Block until it is carried out; only now do the tensors of the call hold its result.
-
-        Raises ``LabError`` where what was given has been written to meanwhile: on a real network the others
-        may have got the old numbers, or the new ones, or some of both.
-        """
-        if self in self._node._family.pending:
-            self._node._enter("wait")
-            self._refuse_torn()
-            del self._node._family.pending[self]
-            waits = self._node.now()
-            self._node._finished(self._asked, waits, *self._node._port.finish(self._posted))
-
-    def start(self) -> None:
-        """Hand it to the engine: at the call, or at the end of the compute span around it."""
-        self._asked.called = self._node.now()
-        self._posted = self._node._port.start(self._node._group, self._asked.work)
-
-    def told(self) -> str:
-        """The call as the worker wrote it."""
-        return self._asked.work.call
-
-    def _refuse_torn(self) -> None:
-        """The version counter tells of every write, also to a view beside; the bytes tell whether here."""
-        at = 0
-        for tensor, writes in self._given:
-            size = tensor.numel()
-            if version(tensor) != writes and _differ(tensor, self._asked.work.given[at : at + size]):
-                raise LabError(
-                    f"rank {self._node.rank} wrote to a tensor while {self.told()} was under way: the others "
-                    "may have got the old numbers or the new ones. Wait first, then write."
-                )
-            at += size
-
-
 Later: TypeAlias = Pending | Any  # the handle; where the call blocks None, which nobody need check for
-
-
-def _differ(tensor: Tensor, given: Tensor) -> bool:
-    return not torch.equal(flattened(tensor).view(torch.uint8), given.view(torch.uint8))
 
 
 class Collectives(Messages):
@@ -131,7 +67,7 @@ class Collectives(Messages):
         self._enter("broadcast", async_op)
         src = rank_in_group(self, f"broadcast(src={src!r})", src)
         flat = writable(self, "broadcast", tensor)
-        call = _Call("broadcast", src=src, root=f"src={src}", told=tensor.shape)
+        call = Call("broadcast", src=src, root=f"src={src}", told=tensor.shape)
         return self._collective(call, flat, flat, [tensor], lambda: write_back(tensor, flat), async_op)
 
     def all_reduce(self, tensor: Tensor, op: str = "sum", async_op: bool = False) -> Later:
@@ -139,7 +75,7 @@ class Collectives(Messages):
         self._enter("all_reduce", async_op)
         flat = writable(self, "all_reduce", tensor)
         check_op("all_reduce", op, flat)
-        call = _Call("all_reduce", op, told=tensor.shape)
+        call = Call("all_reduce", op, told=tensor.shape)
         return self._collective(call, flat, flat, [tensor], lambda: write_back(tensor, flat), async_op)
 
     def reduce_scatter(
@@ -154,7 +90,7 @@ class Collectives(Messages):
         full, chunks = chunked(self, "reduce_scatter", input, own)
         check_op("reduce_scatter", op, own)
         parts = [input] if isinstance(input, Tensor) else list(input)
-        call = _Call("reduce_scatter", op, told=_told(input, chunks), chunks=chunks)
+        call = Call("reduce_scatter", op, told=_told(input, chunks), chunks=chunks)
         return self._collective(call, own, full, parts, lambda: write_back(output, own), async_op)
 
     def all_gather(self, output: Tensor | Sequence[Tensor], input: Tensor, async_op: bool = False) -> Later:
@@ -169,35 +105,30 @@ class Collectives(Messages):
         full, chunks = chunked(self, "all_gather", output, own)
         full = flats[0] if isinstance(output, Tensor) else full
 
-        def written() -> None:
-            pieces = full.split([flat.numel() for flat in flats])
-            for part, flat, piece in zip(outputs, flats, pieces, strict=True):
-                if flat is not full:
-                    flat.copy_(piece)
-                write_back(part, flat)
-
-        call = _Call("all_gather", told=_told(output, chunks), chunks=chunks)
-        return self._collective(call, own, full, [input], written, async_op)
+        call = Call("all_gather", told=_told(output, chunks), chunks=chunks)
+        return self._collective(call, own, full, [input], lambda: spread(full, outputs, flats), async_op)
 
     def barrier(self, async_op: bool = False) -> Later:
         """Wait until every rank is here."""
         self._enter("barrier", async_op)
         nothing = torch.empty(0)
-        return self._collective(_Call("barrier"), nothing, nothing, [], lambda: None, async_op)
+        return self._collective(Call("barrier"), nothing, nothing, [], lambda: None, async_op)
 
     def _collective(
         self,
-        call: _Call,
+        call: Call,
         own: Tensor,
         full: Tensor,
         given: Sequence[Tensor],
         written: Callable[[], None],
         asynchronous: bool,
+        sizes: Sizes | None = None,
     ) -> Later:
-        asked = self._asked(call, own, full, written, asynchronous)
+        work = self._work(call, own, full, asynchronous, sizes)
+        asked = Asked(work, self.now(), written, asynchronous)
         self._group.calls += 1
         if not asynchronous:
-            self._finished(asked, asked.called, *self._port.collective(self._group, asked.work))
+            self._finished(asked, asked.called, *self._port.collective(self._group, work))
             return None
         pending = Pending(self, asked, given)
         self._family.pending[pending] = None
@@ -207,9 +138,9 @@ class Collectives(Messages):
             pending.start()
         return pending
 
-    def _asked(
-        self, call: _Call, own: Tensor, full: Tensor, written: Callable[[], None], asynchronous: bool
-    ) -> _Asked:
+    def _work(
+        self, call: Call, own: Tensor, full: Tensor, asynchronous: bool, sizes: Sizes | None
+    ) -> Collective:
         n, size = len(self._group.ranks), own.element_size()
         if call.chunks is None:
             chunks = collectives.even_chunks(full.numel(), n)
@@ -221,15 +152,14 @@ class Collectives(Messages):
         words = call.words(own.dtype, self._group.words(self._family.world_size), asynchronous)
         given = full if call.name == "reduce_scatter" else own
         given = given.clone() if asynchronous else given
-        work = Collective(call.name, call.op, call.src, own, full, chunks, words, given)
-        return _Asked(work, cost, self.now(), written, asynchronous)
+        return Collective(call.name, call.op, call.src, own, full, chunks, words, given, cost, sizes)
 
-    def _finished(self, asked: _Asked, waits: float, started: float, ended: float) -> None:
+    def _finished(self, asked: Asked, waits: float, started: float, ended: float) -> None:
         """Record a collective from ``started`` to ``ended``, for which this rank ``waits`` since then."""
         work, algorithm = asked.work, self._port.algorithm
         asked.written()
         self._wait_span(waits, ended if asked.beside else started, -1, work.name)
-        nbytes, messages = collectives.traffic(algorithm, asked.cost, self.rank)
+        nbytes, messages = collectives.traffic(algorithm, work.cost, self.rank)
         self._recorder.sent(nbytes, messages)
         label = f"{work.op} by {algorithm}".lstrip() if self._port.chooses else work.op
         if group := self._group.words(self._family.world_size):

@@ -1,7 +1,9 @@
-"""Handles of messages under way, and what a node must still see delivered."""
+"""Handles of messages and collectives under way, and what a node must still see done."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,40 @@ from torch import Tensor
 from ..errors import LabError
 from .arguments import flattened, mark_changed
 from .context import in_a_backward_pass, refuse_bad_modes
-from .port import Ticket
-from .snapshot import owns_storage, version
+from .port import Collective, Ticket
+from .snapshot import Snapshot, owns_storage, version
 
 if TYPE_CHECKING:
+    from .collectives import Collectives
     from .messages import Messages
 
 _FEW = 32  # handles that may lie about although their messages are delivered
+
+
+class InUse:
+    """A tensor that a call reads until its ``wait``."""
+
+    __slots__ = ("tensor", "version")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor.detach()  # shares its count of writes
+        self.version = version(self.tensor)
+
+    def written(self) -> bool:
+        """Whether torch has counted a write, to it or to another view of its memory, or doesn't count."""
+        return self.version == -1 or self.version != version(self.tensor)
+
+    def torn(self, snapshot: Snapshot | None) -> bool:
+        """Whether it holds something else than ``snapshot``: the counter is that of all views."""
+        return self.written() and snapshot is not None and not snapshot.equals(flattened(self.tensor))
+
+
+def torn_error(call: str, rank: int, risk: str) -> LabError:
+    """Say that a tensor in use was written, and what that risks."""
+    return LabError(
+        f"{call} on rank {rank}: the tensor was written before the handle's wait(). On a real network "
+        f"{risk}: wait first, or give the call a tensor of its own."
+    )
 
 
 class Handle:
@@ -27,8 +56,7 @@ class Handle:
 
     def __init__(self, node: Messages, ticket: Ticket, tensor: Tensor, kind: str) -> None:
         self._node, self._ticket, self._kind = node, ticket, kind
-        self._tensor: Tensor = tensor.detach()  # shares its count of writes
-        self._version = version(self._tensor)
+        self._given = InUse(tensor)
         self._written = self._seen = False
 
     def done(self) -> bool:
@@ -68,9 +96,10 @@ class Handle:
         self._written = True
         ticket = self._ticket
         if self._kind == "recv":
-            self._raced = self._version != version(self._tensor) and owns_storage(self._tensor)
-            mark_changed(self._tensor)
-        self._node._moved(self._kind, ticket.posted, ticket.ended, ticket.peer, self._tensor)
+            tensor = self._given.tensor
+            self._raced = self._given.version != version(tensor) and owns_storage(tensor)
+            mark_changed(tensor)
+        self._node._moved(self._kind, ticket.posted, ticket.ended, ticket.peer, self._given.tensor)
 
     def _judge(self) -> None:
         """Refuse a tensor that was written while it was in use; once, to who waits for it."""
@@ -80,15 +109,61 @@ class Handle:
         self._ticket.snapshot = None
         if self._kind == "recv":
             raced, risk = self._raced, "what arrives and what was written would mix"
-        else:  # the counter is that of all views of one memory: the bytes decide
-            moved = self._version == -1 or self._version != version(self._tensor)
-            raced = moved and snapshot is not None and not snapshot.equals(flattened(self._tensor))
-            risk = "the receiver might get torn data, old and new"
+        else:
+            raced, risk = self._given.torn(snapshot), "the receiver might get torn data, old and new"
         if raced:
-            raise LabError(
-                f"{self._ticket.call} on rank {self._node.rank}: the tensor was written before the handle's "
-                f"wait(). On a real network {risk}: wait first, or give the call a tensor of its own."
-            )
+            raise torn_error(self._ticket.call, self._node.rank, risk)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One call of a collective: what the engine is given, and what is left to do after it."""
+
+    work: Collective
+    called: float
+    written: Callable[[], None]  # lets the worker's tensors know that they have changed
+    beside: bool  # the node goes on meanwhile
+
+
+class Pending:
+    """A collective under way, from a call with ``async_op=True``."""
+
+    def __init__(self, node: Collectives, asked: Asked, given: Sequence[Tensor]) -> None:
+        self._node, self._asked = node, asked
+        pieces = asked.work.given.split([tensor.numel() for tensor in given]) if given else ()
+        self._given = [(InUse(t), Snapshot(piece)) for t, piece in zip(given, pieces, strict=True)]
+        self._posted: Any = None  # the engine's own, once it has it
+
+    def done(self) -> bool:
+        """Whether it has been carried out here; never blocks, and makes what progress is possible."""
+        if self in self._node._family.pending:
+            self._node._enter("done")
+            if self._node._port.look(self._posted):
+                self.wait()
+        return self not in self._node._family.pending
+
+    def wait(self) -> None:
+        """Block until it is carried out; only now do the tensors of the call hold its result.
+
+        Raises ``LabError`` where what was given has been written to meanwhile: on a real network the others
+        may have got the old numbers, or the new ones, or some of both.
+        """
+        if self in self._node._family.pending:
+            self._node._enter("wait")
+            if any(tensor.torn(snapshot) for tensor, snapshot in self._given):
+                raise torn_error(self.told(), self._node.rank, "the others might get torn data, old and new")
+            del self._node._family.pending[self]
+            waits = self._node.now()
+            self._node._finished(self._asked, waits, *self._node._port.finish(self._posted))
+
+    def start(self) -> None:
+        """Hand it to the engine: at the call, or at the end of the compute span around it."""
+        self._asked.called = self._node.now()
+        self._posted = self._node._port.start(self._node._group, self._asked.work)
+
+    def told(self) -> str:
+        """The call as the worker wrote it."""
+        return self._asked.work.call
 
 
 class Family:
@@ -99,8 +174,8 @@ class Family:
         self.computing = False  # inside a compute span
         self.meeting = 0  # groups that have had a collective
         self.unfinished: list[Handle] = []  # isends that may not be delivered yet
-        self.pending: dict[Any, None] = {}  # collectives that are under way, in the order of their calls
-        self.deferred: list[Any] = []  # those of a compute span, dated at its end
+        self.pending: dict[Pending, None] = {}  # collectives that are under way, in the order of their calls
+        self.deferred: list[Pending] = []  # those of a compute span, dated at its end
         self.groups: dict[tuple[int, ...], Any] = {}
         self._room = _FEW
         self._thread = get_ident()

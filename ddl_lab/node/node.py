@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from .arguments import check_unit, members
-from .collectives import Collectives
+from .exchanges import Exchanges
 from .messages import Messages
 
 
@@ -39,7 +39,7 @@ class _Compute:
         self.node._family.start_deferred()
 
 
-class Node(Collectives):
+class Node(Exchanges):
     """One worker process, or one simulated one: rank ``rank`` of ``world_size``."""
 
     def compute(

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ..cluster.work import Work
+from .sizes import Sizes
 from .snapshot import Snapshot
 
 MAX_TAG = 2**31 - 1
@@ -78,18 +80,27 @@ class Ticket:
         self.refused: ValueError | None = None  # simulate: what wait and poll raise once done
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Collective:
     """One rank's part in a collective. Tensors are flat, contiguous and of one dtype."""
 
     name: str
     op: str
-    src: int  # rank in the group
+    src: int  # rank in the group: where it comes from, or where it goes
     own: Tensor  # this rank's chunk: output of reduce_scatter, input of all_gather; else the tensor
     full: Tensor  # the concatenation of all chunks; for all_reduce and broadcast the tensor itself
     chunks: tuple[int, ...]  # elements of each rank's chunk
     call: str  # with dtype and shape: equal on all ranks, or it is a mismatch
     given: Tensor  # what this rank gives: own or full, and a copy of it where the node goes on meanwhile
+    cost: Work  # with ``sizes``: the engine's to find, when all ranks have told theirs
+    sizes: Sizes | None = (
+        None  # gather, scatter, all_to_all: ``own`` has what it gives, ``full`` what it takes
+    )
+
+    @property
+    def result(self) -> Tensor:
+        """What it writes."""
+        return self.full if self.name == "all_gather" or self.sizes else self.own
 
 
 class Port(Protocol):

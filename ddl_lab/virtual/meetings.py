@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..cluster.collectives import Work
 from ..cluster.model import Cluster
-from ..errors import mismatch_error
+from ..errors import LabError, mismatch_error
 from ..node.port import Collective, Group
 from ..node.reduction import reduce_in_rank_order
+from ..node.sizes import Sizes, cost_of, sizes_error
 from .network import HEAD, WAKE, Events
 
 Copy = tuple[Tensor, Tensor]  # to, from
+Copies = list[Copy | None]  # by rank of the group; None: it has nothing to take
 
 
 class Meeting:
@@ -63,11 +64,22 @@ class Meeting:
         """Whether all calls so far are equal."""
         return len({work.call for work in self.works.values()}) <= 1
 
+    def disagreement(self) -> LabError | None:
+        """Why the calls of all ranks make no collective; None: they make one."""
+        if not self.agreed():
+            return mismatch_error(self.calls(), nth=self.nth)
+        works = [self.works[rank] for rank in self.ranks]
+        return sizes_error(self.ranks, _told(works), works[0].call, self.nth)
+
     def carry_out(self) -> None:
         """Reduce what all brought; each has then to ``take`` its part."""
         works = [self.works[rank] for rank in self.ranks]
-        copies = _COPIES[works[0].name](works)
-        self._copies = dict(zip(self.ranks, copies, strict=False))
+        if told := _told(works):
+            cost = cost_of(works[0].name, told, works[0].src, works[0].own.element_size())
+            for work in works:
+                work.cost = cost
+        copies = zip(self.ranks, _COPIES[works[0].name](works), strict=True)
+        self._copies = {rank: copy for rank, copy in copies if copy is not None}
         self.works, self._missing = {}, ()
 
     def take(self, rank: int) -> None:
@@ -96,17 +108,15 @@ class Meetings:
             meeting = self._open[place] = Meeting(group.ranks, group.calls)
         if meeting.enter(rank, work, now):
             del self._open[place]
-            if meeting.agreed():
-                self._carry_out(meeting, work)
+            if wrong := meeting.disagreement():
+                self._events.fail(meeting.latest, rank, wrong)
             else:
-                self._events.fail(meeting.latest, rank, mismatch_error(meeting.calls(), nth=meeting.nth))
+                self._carry_out(meeting, work)
         return meeting
 
     def _carry_out(self, meeting: Meeting, work: Collective) -> None:
         meeting.carry_out()
-        size = work.own.element_size()
-        cost = Work(work.name, tuple(count * size for count in work.chunks), work.src)
-        meeting.algorithm, meeting.ends = self._cluster.priced(cost, meeting.ranks)
+        meeting.algorithm, meeting.ends = self._cluster.priced(work.cost, meeting.ranks)
         self._events.at(meeting.latest, HEAD, meeting.ranks[0], self._begin, meeting)
 
     def _begin(self, meeting: Meeting) -> None:
@@ -127,41 +137,68 @@ class Meetings:
         self._open.clear()
 
 
+def _told(works: Sequence[Collective]) -> list[Sizes]:
+    """The sizes that all ranks tell, where each knows its own."""
+    return [work.sizes for work in works if work.sizes]
+
+
 # What each rank has to copy, in order of the group. The sources are nobody's tensors: nodes that have gone
 # on may change theirs. They are one temporary for all.
 
 
-def _broadcast(works: Sequence[Collective]) -> list[Copy]:
+def _broadcast(works: Sequence[Collective]) -> Copies:
     sent = works[works[0].src].given.clone()
     return [(work.own, sent) for work in works]
 
 
-def _all_reduce(works: Sequence[Collective]) -> list[Copy]:
-    reduced = torch.empty_like(works[0].own)
-    reduce_in_rank_order(reduced, [work.given for work in works], works[0].op)
+def _reduced(works: Sequence[Collective]) -> Tensor:
+    return reduce_in_rank_order(torch.empty_like(works[0].given), [work.given for work in works], works[0].op)
+
+
+def _all_reduce(works: Sequence[Collective]) -> Copies:
+    reduced = _reduced(works)
     return [(work.own, reduced) for work in works]
 
 
-def _reduce_scatter(works: Sequence[Collective]) -> list[Copy]:
-    reduced = torch.empty_like(works[0].full)
-    reduce_in_rank_order(reduced, [work.given for work in works], works[0].op)
-    chunks = reduced.split(list(works[0].chunks))
+def _reduce(works: Sequence[Collective]) -> Copies:
+    reduced = _reduced(works)
+    return [(work.own, reduced) if rank == work.src else None for rank, work in enumerate(works)]
+
+
+def _reduce_scatter(works: Sequence[Collective]) -> Copies:
+    chunks = _reduced(works).split(list(works[0].chunks))
     return [(work.own, chunk) for work, chunk in zip(works, chunks, strict=True)]
 
 
-def _all_gather(works: Sequence[Collective]) -> list[Copy]:
+def _all_gather(works: Sequence[Collective]) -> Copies:
     whole = torch.cat([work.given for work in works])
     return [(work.full, whole) for work in works]
 
 
-def _barrier(works: Sequence[Collective]) -> list[Copy]:
-    return []
+def _exchange(works: Sequence[Collective]) -> Copies:
+    """Each rank's parts of what the others give it, one after another."""
+    coming: list[list[Tensor]] = [[] for _ in works]
+    for work in works:
+        assert work.sizes
+        for taker, part in work.sizes.parts(work.given).items():
+            coming[taker].append(part)
+    return [
+        (work.full, torch.cat(parts)) if parts else None for work, parts in zip(works, coming, strict=True)
+    ]
+
+
+def _barrier(works: Sequence[Collective]) -> Copies:
+    return [None] * len(works)
 
 
 _COPIES = {
     "broadcast": _broadcast,
     "all_reduce": _all_reduce,
+    "reduce": _reduce,
     "reduce_scatter": _reduce_scatter,
     "all_gather": _all_gather,
+    "gather": _exchange,
+    "scatter": _exchange,
+    "all_to_all": _exchange,
     "barrier": _barrier,
 }

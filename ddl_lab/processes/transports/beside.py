@@ -1,7 +1,7 @@
 """Collectives that go on while a rank computes, over gloo: a thread for each moves the parts.
 
 Where ranks disagree their parts have other sizes than expected, for which gloo ends the process. So each pair
-of ranks compares a checksum of its calls first.
+of ranks first compares a checksum of its calls, and the sizes of what it will swap.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ class Mover(threading.Thread):
         super().__init__(daemon=True, name="ddl_lab collective")
         self._posted, self._world, self._alive = posted, world, alive
         self._tag = tags[zlib.crc32(repr(posted.place).encode()) % len(tags)]
-        self._check = torch.tensor([zlib.crc32(posted.work.call.encode())])
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -40,9 +39,12 @@ class Mover(threading.Thread):
     def _move(self) -> None:
         posted = self._posted
         peers = [peer for peer in range(len(posted.group.ranks)) if peer != posted.group.me]
-        checks = {peer: torch.empty_like(self._check) for peer in peers}
-        self._swap(dict.fromkeys(peers, self._check), checks)
-        same = [peer for peer in peers if torch.equal(checks[peer], self._check)]
+        call = zlib.crc32(posted.work.call.encode())
+        gives = {peer: posted.gives(peer).numel() for peer in peers}
+        mine = {peer: torch.tensor([call, gives[peer], posted.takes(peer)]) for peer in peers}
+        theirs = {peer: torch.empty_like(check) for peer, check in mine.items()}
+        self._swap(mine, theirs)
+        same = [p for p in peers if theirs[p].tolist() == [call, posted.takes(p), gives[p]]]
         posted.parts |= {peer: posted.work.given.new_empty(posted.takes(peer)) for peer in same}
         self._swap({peer: posted.gives(peer) for peer in same}, posted.parts)
 

@@ -1,6 +1,6 @@
 """What every transport shares: a rank's clock and paces, and the frame of a collective.
 
-A transport subclasses ``Endpoint`` and fills ``_move`` and what ``mailbox.py`` and ``posted.py`` name.
+A transport subclasses ``Endpoint`` and fills ``_move`` and what ``mailbox.py`` and ``posting.py`` name.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from ...cluster.model import Cluster
 from ...node.port import Collective, Group
 from .board import Board, Slot
 from .pacing import Pacer, nap
-from .posted import Posting
+from .posted import Posted
+from .posting import Posting
 from .wire import Inbox
 
+_SWAPPED = ("reduce", "gather", "scatter", "all_to_all")  # of messages, each straight to its reader
 _HANDS_S = 0.05  # how soon a change of the slow factor acts on a span
 
 
@@ -63,11 +65,11 @@ class Endpoint(Posting):
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
         if len(group.ranks) == 1:
-            _alone(work)
-            return (now := self.now()), now
+            Posted(group, work, now := self.now()).carry_out()
+            return now, now
         self.enters()
         self._last_came = None
-        last = self._move(group, work)
+        last = (self.swap if work.name in _SWAPPED else self._move)(group, work)
         if self.pacer:
             assert self._last_came is not None  # every collective meets
             moved = last + self.now() - self._last_came
@@ -84,11 +86,3 @@ class Endpoint(Posting):
     def _move(self, group: Group, work: Collective) -> float:
         """Do a collective; returns when its last rank entered."""
         raise NotImplementedError
-
-
-def _alone(work: Collective) -> None:
-    """A collective of one node: there is nothing to reduce or to send."""
-    if work.name == "reduce_scatter":
-        work.own.copy_(work.full)
-    elif work.name == "all_gather":
-        work.full.copy_(work.own)

@@ -18,6 +18,7 @@ from ...node.reduction import can_overflow, divided, fits, largest, reduce_in_ra
 _OPS = {"sum": dist.ReduceOp.SUM, "max": dist.ReduceOp.MAX, "min": dist.ReduceOp.MIN}
 _INTEGERS = {torch.int64, torch.int32, torch.int8, torch.uint8}
 _ADDED = _INTEGERS | {torch.float32, torch.float64, torch.float16, torch.bfloat16}  # by gloo and NCCL
+MOVED = ("all_reduce", "broadcast", "reduce_scatter", "all_gather", "barrier")  # by ``move``
 _BLOCK = 2**18  # elements of all ranks at a time
 
 

@@ -56,15 +56,17 @@ class ShmCollectives(Endpoint):
         for peer, rank in enumerate(posted.group.ranks):
             if peer != posted.group.me and (part := posted.gives(peer)).numel():
                 ticket = Ticket(posted.work.call, (rank,), self.now())
-                self.send(posted.group, part, rank, -posted.number, ticket, snapshot=False)
+                self.send(posted.group, part, rank, -posted.place[1], ticket, snapshot=False)
+                if not posted.beside:  # the worker's own tensor, which is free when all have theirs
+                    posted.going.append(ticket)
 
     def _collect(self, posted: Posted) -> None:
         self._receive(posted)
-        coming = posted.coming
+        both = posted.coming + posted.going
         self._until(
-            lambda: all(ticket.done for ticket in coming),
+            lambda: all(ticket.done for ticket in both),
             posted.work.call,
-            lambda: tuple(ticket.peer for ticket in coming if not ticket.done),
+            lambda: tuple({ticket.peer for ticket in both if not ticket.done}),
         )
 
     def _is_here(self, posted: Posted) -> bool:
@@ -78,7 +80,7 @@ class ShmCollectives(Endpoint):
                 posted.parts[peer] = part = posted.work.given.new_empty(posted.takes(peer))
                 if part.numel():
                     posted.coming.append(Ticket(posted.work.call, (rank,), self.now()))
-                    self.recv(posted.group, part, -posted.number, posted.coming[-1])
+                    self.recv(posted.group, part, -posted.place[1], posted.coming[-1])
 
     def _open(self, group: Group, call: str) -> tuple[Area, float]:
         """This group's areas; at its first collective every member makes its own and they meet."""

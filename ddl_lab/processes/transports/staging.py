@@ -18,7 +18,7 @@ from ...node.port import Collective, Group, Port, Ticket
 from ...node.snapshot import Snapshot
 from ..plan import Plan
 from .endpoint import Endpoint
-from .groups import move
+from .groups import MOVED, move
 from .posted import Posted
 
 
@@ -72,7 +72,7 @@ class Staged:
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
         staged = _on_host(work)
         times = self.endpoint.collective(group, staged)
-        _land_result(staged, work)
+        _land_result(staged, work, group.me)
         return times
 
     def start(self, group: Group, work: Collective) -> tuple[Posted, Collective]:
@@ -80,7 +80,7 @@ class Staged:
 
     def finish(self, posted: tuple[Posted, Collective]) -> tuple[float, float]:
         times = self.endpoint.finish(posted[0])
-        _land_result(posted[0].work, posted[1])
+        _land_result(posted[0].work, posted[1], posted[0].group.me)
         return times
 
     def look(self, posted: tuple[Posted, Collective]) -> bool:
@@ -96,6 +96,8 @@ class NcclStaged(Staged):
         self._networks: dict[tuple[int, ...], Any] = {}
 
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
+        if work.name not in MOVED:
+            return super().collective(group, work)
         self.endpoint.enters()
         last = self.endpoint.meet(group, work.call)
         if work.name != "barrier":
@@ -135,8 +137,7 @@ def _on_host(work: Collective) -> Collective:
     return replace(work, own=own, full=full, given=given)
 
 
-def _land_result(staged: Collective, work: Collective) -> None:
-    if work.name == "all_gather":
-        work.full.copy_(staged.full)
-    else:
-        work.own.copy_(staged.own)
+def _land_result(staged: Collective, work: Collective, me: int) -> None:
+    if work.name != "reduce" or me == work.src:
+        work.result.copy_(staged.result)
+    work.cost = staged.cost
