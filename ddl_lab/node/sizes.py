@@ -40,13 +40,9 @@ class Sizes:
 
 def differing(told: Sequence[Sizes]) -> tuple[int, int] | None:
     """The first ranks of the group, giver and taker, that differ in the size of a part; None: all agree."""
-    for giver, sizes in enumerate(told):
-        for taker, count in sizes.gives.items():
-            if told[taker].takes.get(giver, 0) != count:
-                return giver, taker
     for taker, sizes in enumerate(told):
         for giver, count in sizes.takes.items():
-            if told[giver].gives.get(taker, 0) != count:
+            if told[giver].gives[taker] != count:
                 return giver, taker
     return None
 
@@ -56,7 +52,7 @@ def sizes_error(ranks: Sequence[int], told: Sequence[Sizes], call: str, nth: int
     if (pair := differing(told)) is None:
         return None
     giver, taker = pair
-    given, room = told[giver].gives.get(taker, 0), told[taker].takes.get(giver, 0)
+    given, room = told[giver].gives[taker], told[taker].takes[giver]
     calls = {
         ranks[giver]: f"{call} gives rank {ranks[taker]} {given} elements",
         ranks[taker]: f"{call} has room for {room} from rank {ranks[giver]}",

@@ -19,6 +19,7 @@ from ddl_lab.processes.transports.wire import ROOM
 
 TRANSPORTS = ["shm", "gloo"]
 COLLECTIVES = ["broadcast", "all_reduce", "reduce_scatter", "all_gather", "barrier"]
+COLLECTIVES += ["reduce", "gather", "scatter", "all_to_all"]
 FUZZ = bool(os.environ.get("DDL_LAB_FUZZ"))  # ``make fuzz``: the long versions of tests by chance
 LARGE = 700_000  # elements: more than one piece, or block
 
@@ -129,6 +130,16 @@ def make(node, call):
     elif call in ("broadcast", "all_reduce"):
         tensor = torch.ones(LARGE)
         node.broadcast(tensor, 1) if call == "broadcast" else node.all_reduce(tensor)
+    elif call == "reduce":
+        node.reduce(torch.ones(LARGE), 1)
+    elif call in ("gather", "scatter", "all_to_all"):
+        parts = [torch.ones(LARGE) for _ in range(node.world_size)]
+        about = (
+            (parts, parts)
+            if call == "all_to_all"
+            else (torch.ones(LARGE), parts if node.rank == 1 else None, 1)
+        )
+        getattr(node, call)(*about)
     else:
         n = node.world_size
         big, small = torch.ones(LARGE * n), torch.ones(LARGE)

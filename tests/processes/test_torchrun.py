@@ -42,7 +42,14 @@ TRAIN = """
         else:
             node.send(box + node.rank, 0)
             sources = []
-        return lab.parameters(model), mark, sorted(sources)
+        swapped = torch.arange(4.0) + 10 * node.rank
+        handle = node.all_to_all_single(swapped.clone(), swapped, async_op=True)
+        node.all_to_all_single(swapped, swapped.clone())
+        handle.wait()
+        parts = [torch.empty(rank) for rank in range(4)] if node.rank == 1 else None
+        node.gather(torch.full((node.rank,), float(node.rank)), parts, dst=1)
+        node.reduce(swapped, 1)
+        return lab.parameters(model), mark, sorted(sources), torch.cat([swapped, *(parts or [])])
 
     if __name__ == "__main__":
         history = lab.run(worker, nodes=4)
@@ -68,10 +75,12 @@ def test_the_same_file_trains_the_same_parameters_alone_and_under_torchrun(tmp_p
     for rank in range(4):
         job = lab.History.load(tmp_path / f"job-{rank}.npz")
         assert len(job.metrics) == len(alone.metrics) == 40, "every rank has the history of all"
-        for (theirs, _, _), (ours, _, _) in zip(job.results, alone.results, strict=True):
+        for (theirs, *_), (ours, *_) in zip(job.results, alone.results, strict=True):
             assert (theirs - ours).norm() <= 1e-6 * ours.norm()
-        assert [mark[0].item() for _, mark, _ in job.results] == [0, 0, 2, 2]
+        assert [mark[0].item() for _, mark, *_ in job.results] == [0, 0, 2, 2]
         assert job.results[0][2] == [1, 2, 3]
+        assert job.results[1][3].tolist() == [6.0, 46.0, 86.0, 126.0, 1.0, 2.0, 2.0, 3.0, 3.0, 3.0]
+        assert job.results[2][3].tolist() == [2.0, 12.0, 22.0, 32.0]
         assert job.bytes_sent == alone.bytes_sent and job.about["launcher"] == "torchrun"
 
 
