@@ -43,7 +43,7 @@ TRAIN = """
             node.send(box + node.rank, 0)
             sources = []
         swapped = torch.arange(4.0) + 10 * node.rank
-        handle = node.all_to_all_single(swapped.clone(), swapped, async_op=True)
+        handle = node.all_to_all_single(swapped.clone(), swapped.clone(), async_op=True)
         node.all_to_all_single(swapped, swapped.clone())
         handle.wait()
         parts = [torch.empty(rank) for rank in range(4)] if node.rank == 1 else None

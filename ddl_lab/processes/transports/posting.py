@@ -1,6 +1,4 @@
-"""Collectives made of messages, as a rank starts and finishes them: those that go on while it computes, and
-those in which each rank has something else for every other.
-"""
+"""Collectives made of messages, as a rank starts and finishes them; in between it may go on computing."""
 
 from __future__ import annotations
 
