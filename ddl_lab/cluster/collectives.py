@@ -30,9 +30,8 @@ first send what they have to the first r, and get the result from them in the en
 Exact, that is equal to the algorithm played message by message: ring and direct where chunks are equal,
 doubling of an all_reduce and an all_to_all, broadcasts; all forms where n is a power of two and chunks are
 equal. Elsewhere a form charges each round at its largest message, and is an upper bound, at most twice
-what it takes. Of an all_to_all in which ranks have unequal rows (``rows.py``) direct is exact; others are
-charged like that, too much where few ranks have most, and some per cent too little where a message is held up
-on a link by one of the next round.
+what it takes. An all_to_all of unequal parts (``rows.py``) is exact around a ring and if direct, and by
+doubling some per cent off.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ def ring(work: Work, n: int) -> Path:
     if work.name in ("gather", "scatter"):  # a link carries all chunks that lie beyond it
         return n - 1, sum(work.total - passed for passed in before[1:-1])
     if work.rows:
-        return n - 1, sum(map(max, work.rows.laps))
+        return n - 1, work.rows.around
     if work.name == "all_to_all":  # first n - 1 chunks, then one less at each step
         return n - 1, n * (n - 1) // 2 * largest
     laps = 2 if work.name in ("all_reduce", "barrier") else 1
@@ -52,7 +52,7 @@ def doubling(work: Work, n: int) -> Path:
     if work.name in ("broadcast", "reduce", "gather", "scatter"):
         return tree(work, n)
     if work.rows:
-        return rounds(n), sum(map(max, work.rows.hops))
+        return rounds(n), work.rows.hopping
     if work.name == "all_to_all":
         return rounds(n), sum(passing(n)) * max(work.chunks)
     power, total = 1 << (n.bit_length() - 1), work.total

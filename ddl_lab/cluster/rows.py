@@ -1,4 +1,4 @@
-"""An all_to_all in which ranks have unequal rows: what passes when, by algorithm."""
+"""An all_to_all of unequal parts: what passes when, by algorithm."""
 
 from __future__ import annotations
 
@@ -48,6 +48,25 @@ class Rows:
                     if way >> k & 1:
                         passed[k][(origin + way % (1 << k)) % n] += row[(origin + way) % n]
         return tuple(map(tuple, passed))
+
+    @cached_property
+    def around(self) -> int:
+        """Bytes one after another where all go around a ring: each step waits for both neighbours."""
+        done = [0] * len(self.bytes)
+        for sent in self.laps:
+            came = [done[rank - 1] + sent[rank - 1] for rank in range(len(done))]
+            done = [max(came[rank], came[(rank + 1) % len(done)]) for rank in range(len(done))]
+        return max(done)
+
+    @cached_property
+    def hopping(self) -> int:
+        """Likewise by Bruck's algorithm; a link that brings the last round's bytes is waited for, too."""
+        n, came = len(self.bytes), [0] * len(self.bytes)
+        done = came
+        for k, sent in enumerate(self.hops):
+            came = [max(done[rank - 2**k], came[rank]) + sent[rank - 2**k] for rank in range(n)]
+            done = [max(came[rank], came[(rank + 2**k) % n]) for rank in range(n)]
+        return max(done)
 
     @cached_property
     def flood(self) -> int:

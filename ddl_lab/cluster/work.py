@@ -60,7 +60,8 @@ class Work:
 def all_to_all_work(rows: tuple[tuple[int, ...], ...]) -> Work:
     """The work of an all_to_all in which rank r has ``rows[r][i]`` bytes for rank i."""
     chunks = tuple(map(max, zip(*rows, strict=True)))
-    return Work("all_to_all", chunks, rows=None if len(set(rows)) == 1 else Rows(rows))
+    equal = len({chunk for row in rows for chunk in row}) == 1
+    return Work("all_to_all", chunks, rows=None if equal else Rows(rows))
 
 
 # Kept, because all nodes of a simulation ask for the same: ten thousand times ten thousand chunks.

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..counted import counted
 from .arguments import Caller, whole, write_back
 from .sizes import Sizes
 
@@ -18,8 +19,8 @@ def one_a_rank(node: Caller, name: str, argument: str, given: Any) -> dict[int, 
         raise TypeError(f"node.{name} takes a list of tensors as {argument}; it got a {kind}.")
     if len(given) != node.world_size:
         raise ValueError(
-            f"node.{name} on rank {node.rank} got {len(given)} tensors in {argument} for {node.world_size} "
-            "ranks: give one a rank, in rank order."
+            f"node.{name} on rank {node.rank} got {counted(len(given), 'tensor')} in {argument} for "
+            f"{counted(node.world_size, 'rank')}: give one a rank, in rank order."
         )
     return dict(enumerate(given))
 
@@ -31,7 +32,7 @@ def at_the_root(
     where = f"node.{name}({root_name}={root}) on rank {node.rank}"
     if node.rank == root and given is None:
         raise ValueError(
-            f"{where} got no {argument}: this rank needs one, a list of {node.world_size} tensors."
+            f"{where} got no {argument}: this rank needs one, a list of {counted(node.world_size, 'tensor')}."
         )
     if node.rank != root and given is not None:
         raise ValueError(f"{where} got a {argument}, and only rank {root} gives one: leave it out here.")
@@ -67,7 +68,7 @@ def fit(node: Caller, name: str, flats: Sequence[Tensor], sizes: Sizes) -> None:
     me = node.rank
     if me in sizes.gives and me in sizes.takes and sizes.gives[me] != sizes.takes[me]:
         raise ValueError(
-            f"node.{name} on rank {me} gives itself {sizes.gives[me]} elements and has room for "
+            f"node.{name} on rank {me} gives itself {counted(sizes.gives[me], 'element')} and has room for "
             f"{sizes.takes[me]}: make them fit."
         )
 

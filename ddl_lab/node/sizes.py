@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..cluster.work import Work, all_to_all_work
+from ..counted import counted
 from ..errors import LabError, mismatch_error
 
 _ADVICE = "  What one rank gives must have as many elements as the other has room for."
@@ -54,7 +55,7 @@ def sizes_error(ranks: Sequence[int], told: Sequence[Sizes], call: str, nth: int
     giver, taker = pair
     given, room = told[giver].gives[taker], told[taker].takes[giver]
     calls = {
-        ranks[giver]: f"{call} gives rank {ranks[taker]} {given} elements",
+        ranks[giver]: f"{call} gives rank {ranks[taker]} {counted(given, 'element')}",
         ranks[taker]: f"{call} has room for {room} from rank {ranks[giver]}",
     }
     return mismatch_error(calls, nth=nth, advice=_ADVICE)

@@ -341,7 +341,7 @@ def test_wrong_uses_are_refused_in_the_same_words_everywhere(engine):
     first = said[0]
     assert first.keys() == REFUSED.keys()
     assert first["a gather_list too short"] == (
-        "ValueError: node.gather on rank 0 got 1 tensors in gather_list for 2 ranks: give one a rank, "
+        "ValueError: node.gather on rank 0 got 1 tensor in gather_list for 2 ranks: give one a rank, "
         "in rank order."
     )
     assert "only rank 1 gives one" in first["a gather_list elsewhere"]
