@@ -182,11 +182,6 @@ class History:
         spans = spans_of(self.recorders)
         return spans, critical.critical_parts(spans, self.clock, self.finished_s, self.elapsed_s)
 
-    @property
-    def newest(self) -> list[dict[str, float]]:
-        """By rank: the newest row of metrics."""
-        return [r.last for r in self.recorders]
-
     def plot_timeline(self, **options: Any) -> Figure:
         """Who computed, sent and waited, when: see ``plots.timeline``."""
         return _plot("timeline", self, **options)

@@ -127,11 +127,16 @@ def _load(data: bytes) -> Any:
     return value
 
 
-def _module_of(worker: Callable[..., Any]) -> ModuleType | None:
-    """The module to copy with ``worker``: its own, unless it is the course's or a library's."""
+def unwrapped(worker: Any) -> Any:
+    """The function behind partials and behind a bound method; anything else as it is."""
     while isinstance(worker, functools.partial):
         worker = worker.func
-    module = sys.modules.get(getattr(worker, "__module__", None) or "")
+    return getattr(worker, "__func__", worker)
+
+
+def _module_of(worker: Callable[..., Any]) -> ModuleType | None:
+    """The module to copy with ``worker``: its own, unless it is the course's or a library's."""
+    module = sys.modules.get(getattr(unwrapped(worker), "__module__", None) or "")
     return module if is_own(module) else None
 
 

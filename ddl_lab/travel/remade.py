@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-Reduced = tuple[Any, ...]
+from .storages import Reduced
 
 _parametrize: Any = parametrize
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from ..cluster.model import Cluster
@@ -18,7 +17,7 @@ from ..history.history import History
 from ..history.recorder import Recorder
 from ..node.node import Node
 from ..node.port import Ticket
-from ..travel.capture import freeze_result, is_plain, own_modules, thaw, thaw_result
+from ..travel.capture import freeze_result, is_plain, own_modules, thaw, thaw_result, unwrapped
 from ..travel.modules import Spaces
 from .failures import Failures
 from .meetings import Meeting, Meetings
@@ -134,9 +133,7 @@ def _let_go(worker: Any) -> None:
     Functions hold their globals and these hold the functions. Python looks for such cycles rarely, and each
     move of a slider would leave a model a node in them.
     """
-    while isinstance(worker, partial):
-        worker = worker.func
-    names = getattr(getattr(worker, "__func__", worker), "__globals__", {})
+    names = getattr(unwrapped(worker), "__globals__", {})
     module = sys.modules.get(names.get("__name__", ""))
     if module is not None and names is not vars(module):  # a worker of a library is no copy
         names.clear()

@@ -6,11 +6,11 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from typing import Any
 
 from ..cluster.model import Cluster, Geometric
 from ..counted import counted
+from ..travel.capture import unwrapped
 from ..travel.checks import check_args, check_worker
 
 Worker = Callable[..., Any]
@@ -52,10 +52,7 @@ def cluster_code(cluster: Cluster) -> str:
 
 def _variables(worker: Worker) -> Mapping[str, Any]:
     """The variables that are known where ``worker`` was made: a notebook's, mostly."""
-    function: Any = worker
-    while isinstance(function, partial):
-        function = function.func
-    found: Mapping[str, Any] = getattr(getattr(function, "__func__", function), "__globals__", {})
+    found: Mapping[str, Any] = getattr(unwrapped(worker), "__globals__", {})
     return found
 
 

@@ -28,7 +28,7 @@ def test_labels_bytes_and_samples_are_those_of_each_attempt():
     assert ["all_reduce", 1.0, "sum"] in told and ["all_reduce", 10.0, "mean"] in told
     assert history.bytes_sent == [30] and history.messages_sent == [3]
     assert history.recorders[0].sent_array().tolist() == [10, 20, 30]
-    assert history.newest == [{"loss": 0.0}]
+    assert [recorder.last for recorder in history.recorders] == [{"loss": 0.0}]
 
 
 def test_steps_go_on_and_are_the_same_for_all_ranks_after_a_failure():
