@@ -43,6 +43,7 @@ def compressed(
     lr: float = 0.2,
     momentum: float = 0.0,
     hidden: int = 256,
+    seed: int = 0,
 ) -> Tensor:
     """Train on equal shares, gradients sent by ``exchange``; every rank returns the parameters, (P,).
 
@@ -50,7 +51,7 @@ def compressed(
     mean. 3. What this rank left out stays here. 4. The same step everywhere; ``momentum`` is that of the
     mean, after the exchange.
     """
-    model = make_model(seed=0, hidden=hidden)
+    model = make_model(seed, hidden=hidden)
     left, velocity = torch.zeros_like(parameters(model)), torch.zeros_like(parameters(model))
     step = 0
     for epoch in range(epochs):
@@ -77,6 +78,7 @@ def momentum_corrected(
     lr: float = 0.2,
     momentum: float = 0.9,
     hidden: int = 256,
+    seed: int = 0,
 ) -> Tensor:
     """As ``compressed`` with memory, momentum before the exchange (DGC: Lin et al. 2018); returns (P,).
 
@@ -84,7 +86,7 @@ def momentum_corrected(
     is forgotten, of its velocity too, lest a place that waited long overshoot. For exchanges that send a
     place whole or not at all, as ``top_k`` does.
     """
-    model = make_model(seed=0, hidden=hidden)
+    model = make_model(seed, hidden=hidden)
     velocity, left = torch.zeros_like(parameters(model)), torch.zeros_like(parameters(model))
     step = 0
     for epoch in range(epochs):
