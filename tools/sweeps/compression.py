@@ -46,7 +46,7 @@ def cases() -> Iterator[tuple[str, str, float, Any]]:
                 worker = partial(compressed, exchange=exchange, memory=memory)
                 yield name, "memory" if memory else "nothing", 0.2, worker
     sparse = WAYS["top 1.0%"]
-    for lr in (0.02, 0.05, 0.1, 0.2):
+    for lr in (0.02, 0.05, 0.1, 0.2, 0.4):
         yield "dense", "momentum", lr, partial(compressed, exchange=dense, lr=lr, momentum=0.9)
         yield "top 1.0%", "momentum after", lr, partial(compressed, exchange=sparse, lr=lr, momentum=0.9)
         yield "top 1.0%", "momentum before", lr, partial(momentum_corrected, exchange=sparse, lr=lr)

@@ -10,7 +10,7 @@ from ..mistakes import check_number
 from ..values import items, number
 
 
-def _sent(nodes, parameters, k):  # type: ignore[no-untyped-def]
+def _bytes_sent(nodes, parameters, k):  # type: ignore[no-untyped-def]
     dense = 2 * (nodes - 1) / nodes * 4 * parameters  # a ring all-reduce of float32
     sparse = (nodes - 1) * (4 + 4) * k  # all-gathers of places and of values
     return dense, sparse
@@ -21,7 +21,7 @@ def _check_sent(answer: Answer) -> str:
         got = items(answer(nodes, parameters, k), "your pair")
         if len(got) != 2:
             raise Wrong("return two numbers: the bytes of the dense all-reduce, then those of top-k")
-        dense, sparse = _sent(nodes, parameters, k)
+        dense, sparse = _bytes_sent(nodes, parameters, k)
         told = f"{nodes} nodes, P = {parameters:,}, k = {k:,}"
         turned = [number(size, f"{told}: a count") for size in got[::-1]]
         if dense != sparse and all(map(math.isclose, turned, (dense, sparse))):
@@ -54,7 +54,7 @@ sent = Exercise(
     title="What a step sends",
     difficulty=1,
     minutes=6,
-    reference=_sent,
+    reference=_bytes_sent,
     check=_check_sent,
     hints=(
         "A ring all-reduce of S bytes: each node sends 2 (n − 1)/n · S. Lab 04.",

@@ -83,7 +83,7 @@ def _family(way: str) -> str:
 def _plain_x(ax: Axes) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    ax.xaxis.set_major_locator(LogLocator(numticks=6))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
     ax.xaxis.set_major_formatter("{x:,.6g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
 
