@@ -23,12 +23,12 @@ def test_processes_and_programs_are_started_equally_often_and_the_best_counts():
 def test_one_process_and_four_train_in_turns_and_the_best_run_of_each_counts():
     rates, asked = iter([5.0, 2.0, 1.0, 6.0, 3.0, 0.5, 4.0, 1.0, 2.5]), []
 
-    def run(worker, nodes):
-        asked.append((worker, nodes))
+    def run(worker, nodes, progress):
+        asked.append((worker, nodes, progress))
         return SimpleNamespace(samples_per_s=next(rates))
 
     names = defined("00", "s00-speed-run", lab=SimpleNamespace(run=run), train="train")
-    assert asked == [("train", n) for n in (1, 2, 4)] * 3
+    assert asked == [("train", n, False) for n in (1, 2, 4)] * 3, "a printed time would tell the answer"
     assert names["rates"] == {1: 6.0, 2: 3.0, 4: 2.5}
 
 
