@@ -46,11 +46,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def interrupted(monkeypatch):
     """A run in the foreground, interrupted whenever one of ``moments`` has come."""
-    real = running.start
+    begin = running.Run._begin
 
     def interrupt_when(moments, worker, *args, **options):
-        def start(*args, **options):
-            run = real(*args, **options)
+        def begun(run):
+            begin(run)
             threading.Thread(target=watch, args=(run,), daemon=True).start()
             return run
 
@@ -60,7 +60,7 @@ def interrupted(monkeypatch):
                 os.kill(os.getpid(), signal.SIGINT)
 
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt) as caught:
-            patched.setattr(running, "start", start)
+            patched.setattr(running.Run, "_begin", begun)
             quietly(worker, *args, **options)
         return caught.value.history
 
