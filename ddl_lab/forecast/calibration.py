@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from statistics import NormalDist, fmean, median, quantiles
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..tables import in_words
 from ..training.data import Digits, load_digits
 from ..training.loss import bce_with_logits
 from ..training.model import gradient, make_model, parameters, sgd_step
-from ..training.shards import batches
+from ..training.shards import endless
 
 BATCH = 64
 REPEATS = 15
@@ -188,7 +187,7 @@ class _Training:
         self.node, self.model = node, make_model(seed=0)
         self.steps_s: list[float] = []
         self.gradients_s: list[float] = []
-        self._data = (batch for epoch in count() for batch in batches(digits.train, node, BATCH, epoch=epoch))
+        self._data = endless(digits.train, node, BATCH)
 
     def step(self) -> Tensor:
         """The gradient of the next batch."""

@@ -23,20 +23,18 @@ _NAMES = {"DeviceContext": "torch.device", "_FlopCounterMode": "FlopCounterMode"
 class NodeContext:
     """The global state of one node, or with ``current()`` of the caller.
 
-    A node starts from ``seed_everything(rank)``, with gradients, float32 and ``threads`` threads, and with
+    A node starts from ``seed_everything(rank)``, with gradients, float32 and one thread, and with
     the settings and ``spaces`` (of the user's modules) of ``caller``.
     """
 
     __slots__ = ("_dtype", "_grad", "_rank", "_settings", "_spaces", "_states", "_taken", "_threads")
 
-    def __init__(
-        self, rank: int, threads: int = 1, spaces: Spaces | None = None, caller: NodeContext | None = None
-    ) -> None:
+    def __init__(self, rank: int, spaces: Spaces | None = None, caller: NodeContext | None = None) -> None:
         self._rank = rank
         self._states: Any = None  # None until it has run: 7.5 kB less to keep
         self._grad = True
         self._dtype = torch.float32
-        self._threads = threads
+        self._threads = 1
         self._spaces = spaces
         self._taken: Any = caller._taken if caller else None
         self._settings: Any = settings.of_a_fresh_process(caller._settings) if caller else None

@@ -19,9 +19,6 @@ accumulate), Chen et al. 2016 (backup workers).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain, count
-
 import torch
 from torch import Tensor
 
@@ -29,7 +26,7 @@ from ..node.node import Node
 from ..training.loss import bce_with_logits
 from ..training.model import gradient as gradient_of
 from ..training.model import make_model, parameters, sgd_step
-from ..training.shards import Samples, batches
+from ..training.shards import Samples, batches, endless
 
 
 def data_parallel(
@@ -137,7 +134,7 @@ def with_backups(
     if node.rank == 0:
         return _collect(node, theta, steps, enough, lr)
     task = theta.new_empty(len(theta) + 1)  # parameters, and the step that they are for; -1: go home
-    for x, y in _endless(data, node.group(range(1, node.world_size)), batch_size):
+    for x, y in endless(data, node.group(range(1, node.world_size)), batch_size):
         node.recv(task, 0)
         if task[-1] < 0:
             break
@@ -148,10 +145,6 @@ def with_backups(
         node.record(loss=loss)
         node.send(torch.cat([gradient, task[-1:]]), 0)
     return None
-
-
-def _endless(data: Samples, node: Node, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    return chain.from_iterable(batches(data, node, batch_size, epoch) for epoch in count())
 
 
 def _collect(node: Node, theta: Tensor, steps: int, enough: int, lr: float) -> Tensor:

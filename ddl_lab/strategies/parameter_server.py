@@ -22,7 +22,7 @@ takes (1 - 1/k) bS more, until they have fallen into their stagger. Sharded: Li 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, count, islice
+from itertools import islice
 from os import PathLike
 
 import torch
@@ -33,9 +33,7 @@ from ..node.node import Node
 from ..training.loss import bce_with_logits
 from ..training.model import gradient as gradient_of
 from ..training.model import make_model, parameters, sgd_step
-from ..training.shards import Place, Samples, batches
-
-Batch = tuple[Tensor, Tensor]  # x (b, 784), y (b, 1)
+from ..training.shards import Batch, Place, Samples, endless
 
 
 def shard(data: Samples, workers: Place, batch_size: int, steps: int, first: int = 0) -> Iterator[Batch]:
@@ -43,8 +41,7 @@ def shard(data: Samples, workers: Place, batch_size: int, steps: int, first: int
 
     ``workers``: the node among the workers alone, ``node.group`` of their ranks.
     """
-    epochs = (batches(data, workers, batch_size, epoch) for epoch in count())
-    return islice(chain.from_iterable(epochs), first, steps)
+    return islice(endless(data, workers, batch_size), first, steps)
 
 
 def one_round(node: Node, theta: Tensor, workers: Iterable[int]) -> Tensor:

@@ -11,8 +11,8 @@ batch at once to 1e-6.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
+from itertools import islice, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from ..counted import counted
 from ..node.node import Node
 from ..training.loss import bce_with_logits
 from ..training.model import INPUTS, parameters, sgd_step
-from ..training.shards import Samples, batches
+from ..training.shards import Samples, endless
 from .activations import Live
 from .playing import COMPUTING, check
 from .schedules import Schedule, Step
@@ -41,7 +41,7 @@ def make_layers(seed: int) -> list[nn.Sequential]:
     sizes = [INPUTS, *[WIDTH] * (DEPTH + 1), 1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        linears = [nn.Linear(*pair) for pair in itertools.pairwise(sizes)]
+        linears = [nn.Linear(*pair) for pair in pairwise(sizes)]
         for linear in linears:
             nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
             nn.init.zeros_(linear.bias)
@@ -58,7 +58,7 @@ def cut(layers: Sequence[nn.Module], stages: int) -> list[nn.Sequential]:
         raise ValueError(f"{len(layers)} layers can't be cut into {stages} stages: give 1 to {len(layers)}")
     least, more = divmod(len(layers), stages)
     ends = [least * s + min(s, more) for s in range(stages + 1)]
-    return [nn.Sequential(*layers[a:b]) for a, b in itertools.pairwise(ends)]
+    return [nn.Sequential(*layers[a:b]) for a, b in pairwise(ends)]
 
 
 def micro_batches_of(x: Tensor, y: Tensor, micros: int) -> list[tuple[Tensor, Tensor]]:
@@ -176,8 +176,7 @@ def pipeline(
     stages, last = mine(node, schedule, make_layers(seed=0))
     micros = 1 + max(step.micro for step in schedule[0])
     alone = node.group([node.rank])  # to ``batches``, the whole pipeline is one node
-    epochs = (batches(data, alone, batch_size, epoch) for epoch in itertools.count())
-    for x, y in itertools.islice(itertools.chain.from_iterable(epochs), steps):
+    for x, y in islice(endless(data, alone, batch_size), steps):
         work = work_of(stages, last, x, y, micros)
         interpret(node, schedule[node.rank], work, seconds)  # 1.
         for s, stage in stages.items():

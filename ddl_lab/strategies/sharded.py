@@ -22,15 +22,15 @@ reduced and let go by itself, so that stages 2 and 3 never hold more than one la
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count, pairwise
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from ..node.node import Node
-from ..training.shards import Samples, batches
+from ..training.shards import Samples, endless
 from ..travel.checks import SIMULATING
 
 DEEP = (784, *[256] * 7, 1)  # eight layers
@@ -206,12 +206,6 @@ class Scales:
         return held
 
 
-def _endless(data: Samples, node: Node, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """This node's batches, one epoch after another; the first epoch's order is drawn at the call."""
-    later = (batches(data, node, batch_size, epoch) for epoch in count(1))
-    return chain(batches(data, node, batch_size), chain.from_iterable(later))
-
-
 def sharded(
     node: Node, data: Samples, stage: int, optimiser: str = "adam", steps: int = 3, batch_size: int = 16,
     widths: Sequence[int] = DEEP, seed: int = 0, weigh: bool = False,
@@ -229,7 +223,7 @@ def sharded(
         raise ValueError(f"optimiser={optimiser!r}: it can be {' or '.join(OPTIMISERS)}")
     if weigh and SIMULATING:
         raise ValueError("weigh=True counts the tensors of a whole process: use lab.run, not lab.simulate")
-    stream = _endless(data, node, batch_size)
+    stream = endless(data, node, batch_size)
     scales = Scales() if weigh else None
     step, states = OPTIMISERS[optimiser]
     layers = make_layers(node, stage, states, widths, seed)

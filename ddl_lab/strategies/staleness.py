@@ -21,8 +21,7 @@ the form of ``aware`` is ours.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, count
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -31,17 +30,11 @@ from ..node.node import Node
 from ..training.loss import bce_with_logits
 from ..training.model import gradient as gradient_of
 from ..training.model import make_model, parameters, sgd_step
-from ..training.shards import Place, Samples, batches
+from ..training.shards import Batch, Samples, endless
 
-Batch = tuple[Tensor, Tensor]  # x (b, 784), y (b, 1)
 Loss = Callable[[Tensor, Tensor], Tensor]  # of what the model says (b, 1) and y (b, 1): a scalar
 Rate = Callable[[float, int], float]  # of lr and a gradient's staleness: what it is applied with
 STOP = -1  # in the place of a version: no more work
-
-
-def stream(data: Samples, workers: Place, batch_size: int) -> Iterator[Batch]:
-    """This worker's batches, epoch after epoch without an end; ``workers``: the node among the workers."""
-    return chain.from_iterable(batches(data, workers, batch_size, epoch) for epoch in count())
 
 
 def work(node: Node, model: nn.Module, mine: Iterable[Batch], loss_of: Loss = bce_with_logits) -> None:
@@ -167,7 +160,7 @@ def synchronous(
     model = make_model(seed=0)
     if node.rank == 0:
         return serve_rounds(node, model, updates, lr)
-    work(node, model, stream(data, _workers(node), batch_size))
+    work(node, model, endless(data, _workers(node), batch_size))
     return None
 
 
@@ -179,7 +172,7 @@ def asynchronous(
     model = make_model(seed=0)
     if node.rank == 0:
         return serve(node, model, updates, lr, rate)
-    work(node, model, stream(data, _workers(node), batch_size))
+    work(node, model, endless(data, _workers(node), batch_size))
     return None
 
 
@@ -201,11 +194,11 @@ def bounded(
     model = make_model(seed=0)
     if node.rank == 0:
         return serve_bounded(node, model, updates, lr, bound)
-    work(node, model, stream(data, _workers(node), batch_size))
+    work(node, model, endless(data, _workers(node), batch_size))
     return None
 
 
-def stability_limit(delay: int) -> float:
+def stability_limit(delay: float) -> float:
     """The least lr * curvature at which steepest descent with a fixed ``delay`` no longer converges.
 
     x[t+1] = x[t] - lr * curvature * x[t - delay] converges below 2 sin(pi / (2 (2 delay + 1))): 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain, count
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,6 +62,12 @@ def batches(
     mine = range(done * world_size + rank, parts, world_size)
     cuts = [(start + part * left // parts, start + (part + 1) * left // parts) for part in mine]
     return _rows(data, [order[begin:end] for begin, end in cuts])
+
+
+def endless(data: Samples, node: Place | None, batch_size: int) -> Iterator[Batch]:
+    """Yield ``batches`` of one epoch after another, without an end; raises as they do, at the call."""
+    later = (batches(data, node, batch_size, epoch) for epoch in count(1))
+    return chain(batches(data, node, batch_size), chain.from_iterable(later))
 
 
 def poisson_batches(

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from itertools import islice, repeat
+from itertools import repeat
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from reading import defined
 import ddl_lab as lab
 from ddl_lab.strategies import staleness as package
 from ddl_lab.strategies.parameter_server import parameter_server
+from ddl_lab.training.shards import endless
 
 DATA = lab.load_digits().train
 P = 201_217
@@ -50,7 +51,7 @@ def accumulated(workers, updates, data=DATA, lr=0.1):
     """One process: in each round the workers' gradients, added in rank order, are one step."""
     model = lab.make_model(seed=0)
 
-    streams = [package.stream(data, Place(rank, workers), 50) for rank in range(workers)]
+    streams = [endless(data, Place(rank, workers), 50) for rank in range(workers)]
     for _ in range(-(-updates // workers)):
         total = torch.zeros(P)
         for x, y in (next(stream) for stream in streams):
@@ -86,7 +87,7 @@ def test_synchronous_and_a_bound_of_0_equal_one_process_to_the_bit(engine, nodes
 def replayed(rows, workers, lr=0.1):
     """One process, told who was applied when: each gradient at the parameters that its worker had read."""
     model = lab.make_model(seed=0)
-    streams = [package.stream(UNEVEN, Place(rank, workers), 50) for rank in range(workers)]
+    streams = [endless(UNEVEN, Place(rank, workers), 50) for rank in range(workers)]
     version, read = 0, {0: lab.parameters(model).clone()}
     for _, together in rows.groupby("time_s"):
         total = torch.zeros(P)
@@ -379,9 +380,3 @@ def test_the_labs_other_servers_run_in_processes_too(by_hand, name, strategy, mo
 def test_the_labs_functions_are_at_most_25_lines(by_hand):
     for name in ("work", "train", "answer", "apply", "serve", "serve_bounded", "wait_for_all"):
         assert len(inspect.getsource(by_hand[name]).splitlines()) <= 25
-
-
-def test_the_stream_goes_on_after_an_epoch():
-    first = list(islice(package.stream(UNEVEN, Place(0, 1), 50), 45))
-    assert len(first) == 45 and sum(len(x) for x, _ in first[:21]) == 1003
-    assert not torch.equal(first[0][0], first[21][0])

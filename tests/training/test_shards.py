@@ -1,13 +1,14 @@
 """Sharding: every sample once an epoch, equally many batches on every rank."""
 
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 import pytest
 import torch
 
 from ddl_lab.training.data import load_digits
-from ddl_lab.training.shards import batches, poisson_batches
+from ddl_lab.training.shards import batches, endless, poisson_batches
 
 
 @dataclass
@@ -217,3 +218,14 @@ def test_bad_arguments_are_refused_at_the_call(change, error, words):
     arguments = {"data": numbered(10), "node": Rank(0, 2), "batch_size": 2, **change}
     with pytest.raises(error, match=words):
         batches(**arguments)
+
+
+def test_endless_batches_are_those_of_one_epoch_after_another():
+    found = [x[:, 0].tolist() for x, _ in islice(endless(numbered(1003), Rank(0, 1), 50), 45)]
+    epochs = [epoch_of(1003, 1, 50, epoch=epoch)[0] for epoch in range(3)]
+    assert found == list(islice(chain(*epochs), 45))
+
+
+def test_endless_batches_are_refused_at_the_call():
+    with pytest.raises(ValueError, match="batch_size must be from 1"):
+        endless(numbered(5), None, 0)

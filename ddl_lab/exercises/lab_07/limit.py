@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ...strategies.staleness import stability_limit
 from ..helpers import Answer
 from ..machine import Exercise
 from ..mistakes import check_number
@@ -16,7 +17,7 @@ def _largest_lr(curvature, workers):  # type: ignore[no-untyped-def]
 
 def _check_limit(answer: Answer) -> str:
     def law(delay: float, curvature: float) -> float:
-        return 2 * math.sin(math.pi / (2 * (2 * delay + 1))) / curvature
+        return stability_limit(delay) / curvature
 
     for curvature, workers in ((1.0, 4), (10.0, 2), (0.5, 8), (4.0, 1)):
         asked = law(workers - 1, curvature)
