@@ -19,16 +19,17 @@ Shape = tuple[str, ...]  # distances from the first rank: those of ranks 2, 3 ar
 def tints_of(recorders: Sequence[Recorder]) -> tuple[list[Array], tuple[str, ...]]:
     """By recorder each span's tint, 0 for none, and the names of tints 1, 2, …; none for groups of one shape.
 
-    A name tells the first group of its shape: "group 0, 1", or "all ranks".
+    A name tells the first group of its shape: "group 0, 1" where it is the only one, "groups like 0, 1"
+    where there are more, or "all ranks".
     """
-    named: dict[Shape, str] = {}
+    named: dict[Shape, dict[str, None]] = {}  # by shape its groups, the first one first
     shapes = []
     for recorder in recorders:
         rows, labels = recorder.span_array(), list(recorder.labels)
         collective = rows["kind"] >= _FIRST
         own = [_shape(group_of(label)) for label in labels]
         for code in np.unique(rows["label"][collective]).tolist():
-            named.setdefault(own[code], group_of(labels[code]))
+            named.setdefault(own[code], {})[group_of(labels[code])] = None
         shapes.append((own, rows["label"], collective))
     order = sorted(named, key=_nearest_first)
     if len(order) < 2:
@@ -38,7 +39,11 @@ def tints_of(recorders: Sequence[Recorder]) -> tuple[list[Array], tuple[str, ...
         np.where(collective, np.array([tint.get(shape, 0) for shape in own])[codes], 0)
         for own, codes, collective in shapes
     ]
-    return found, tuple(f"group {named[shape]}" if shape else "all ranks" for shape in order)
+    return found, tuple(_name(list(named[shape])) if shape else "all ranks" for shape in order)
+
+
+def _name(groups: list[str]) -> str:
+    return f"group{'s like' * (len(groups) > 1)} {groups[0]}"
 
 
 def _shape(group: str) -> Shape:

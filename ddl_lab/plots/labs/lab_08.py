@@ -46,6 +46,7 @@ NAMES = {"input": "backward, by the input", "weights": "backward, by the weights
 DIGITS = ("#ffffff", "#1a1a1a")  # on the dark and on the pale ones
 WIDTH, LANE, HEAD, FOOT, BETWEEN = 8.6, 0.27, 0.64, 0.52, 0.46  # inches
 ROW = 0.26  # inches, of a legend under the headline
+BESIDE = 2.3  # inches, of a legend of two kinds beside it
 LEGIBLE, GAP = 0.075, 0.012  # inches: a digit, and what is left free between two boxes
 
 
@@ -64,11 +65,12 @@ def schedules(
     """
     if not panels or not all(timed.spans for timed in panels.values()):
         raise ValueError("schedules got nothing to draw: give {name: play(schedule)}.")
-    from ..canvas import Canvas, style
+    from ..canvas import LETTERS_PER_INCH, Canvas, style
 
     nodes = [timed.nodes for timed in panels.values()]
     kinds = _kinds(panels.values())
-    below = ROW if len(kinds) > 2 else 0.0  # many kinds have a line of their own, under the headline
+    full = len(kinds) > 2 or len(headline) > (WIDTH - BESIDE) * LETTERS_PER_INCH
+    below = ROW if full else 0.0  # the legend has a line of its own, under the headline
     height = below + HEAD + FOOT + sum(nodes) * LANE + BETWEEN * (len(nodes) - 1)
     canvas = Canvas(WIDTH, height, headline)
     longest = max(timed.elapsed_s for timed in panels.values())

@@ -223,10 +223,10 @@ def legend(figure):
 def test_collectives_of_groups_of_different_shape_are_told_apart():
     history = made(*ON_A_MESH)
     lanes = lanes_of(history)
-    assert lanes.tints == ("group 0, 1", "group 0, 2")
+    assert lanes.tints == ("groups like 0, 1", "groups like 0, 2")
     assert [lanes.tint[lanes.rank == rank].tolist() for rank in range(4)] == [[0, 1, 2, 0]] * 4
     figure = plots.timeline(history)
-    told = ["compute", "messages", "group 0, 1", "group 0, 2"]
+    told = ["compute", "messages", "groups like 0, 1", "groups like 0, 2"]
     assert legend(figure) == told
     colours = {to_hex(c.get_facecolor()[0]) for c in figure.axes[0].collections if len(c.get_paths())}
     assert len(colours) == 4
@@ -241,7 +241,7 @@ def test_groups_of_one_shape_are_one_kind_as_they_were():
 
 def test_a_collective_of_all_is_a_kind_beside_those_of_groups():
     history = made(*([*rows, ("barrier", 10, 11)] for rows in ON_A_MESH))
-    assert lanes_of(history).tints == ("group 0, 1", "group 0, 2", "all ranks")
+    assert lanes_of(history).tints == ("groups like 0, 1", "groups like 0, 2", "all ranks")
 
 
 def test_a_mesh_that_ran_has_a_kind_for_each_dimension():
@@ -253,4 +253,9 @@ def test_a_mesh_that_ran_has_a_kind_for_each_dimension():
         node.group([column, column + 8]).all_reduce(torch.ones(8))
 
     lanes = lanes_of(lab.simulate(worker, 16))
-    assert lanes.tints == ("group 0, 1, …, 7", "group 0, 8")
+    assert lanes.tints == ("groups like 0, 1, …, 7", "groups like 0, 8")
+
+
+def test_the_only_group_of_its_shape_is_named_as_itself():
+    rows = [[("all_reduce", 0, 1, -1, 8, f"sum, ranks {pair}")] for pair in ("0, 1", "0, 1", "2, 4", "2, 4")]
+    assert lanes_of(made(*rows)).tints == ("group 0, 1", "group 2, 4")

@@ -71,6 +71,15 @@ def test_forward_and_backward_have_colours_of_their_own_and_a_legend():
     assert figure.png().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("letters", [5, 70, 85, 110])
+def test_the_legend_stands_beside_a_headline_or_under_it_and_never_on_it(letters):
+    figure = plots.schedules(PANELS, ("word " * 30)[:letters].rstrip())
+    figure.draw_without_rendering()
+    words, legend = figure.words.get_window_extent(), figure.legends[0].get_window_extent()
+    assert not words.overlaps(legend)
+    assert not any(legend.overlaps(ax.get_window_extent()) for ax in figure.axes)
+
+
 def told(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
