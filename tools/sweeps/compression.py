@@ -1,6 +1,6 @@
 """Every way of lab 11 to compress a gradient, three seeds each: what the loss comes to, and bytes a step.
 
-    python -m tools.sweeps.compression        about six minutes on two idle cores
+    python -m tools.sweeps.compression        some minutes
 
 Four simulated nodes, 50 digits each a step, five epochs (100 steps). The loss is that of all 4,000 training
 digits at the last parameters; inf where it left the numbers.
