@@ -117,7 +117,8 @@ class Encoder:
             parts = [getattr(plain, name)() for name in _COMPRESSED[plain.layout]]
             parts.append(plain.values())
             return {"compressed": self._parts(parts, path), "layout": str(plain.layout)}
-        raw = plain.resolve_conj().resolve_neg().contiguous().reshape(-1)
+        dense = plain.resolve_conj().resolve_neg().contiguous()
+        raw = dense.as_strided((dense.numel(),), (1,))  # a single number may have another stride
         return {"tensor": self._put(raw.view(torch.uint8).numpy())}
 
     def _parts(self, parts: list[Tensor], path: str) -> list[dict[str, Any]]:

@@ -39,7 +39,8 @@ def kept(tmp_path, result):
 
 
 def bits(tensor):
-    return tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8).tolist()
+    plain = tensor.detach().resolve_conj().resolve_neg().contiguous()
+    return plain.as_strided((plain.numel(),), (1,)).view(torch.uint8).tolist()
 
 
 def same(a, b):
@@ -69,6 +70,14 @@ def tensors(dtype):
     if re.fullmatch(r"torch\.u?int[1-7]", str(dtype)):
         return  # torch copies nothing of these
     yield from [("columns", square.T), ("every other", flat[:4:2]), ("expanded", flat[:1].expand(3))]
+    yield "single, with a stride", flat[:2:2]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_tensors_of_every_type_come_back_in_every_layout(tmp_path, dtype):
+    given = dict(tensors(dtype))
+    for name, back in kept(tmp_path, given).items():
+        assert same(back, given[name]), name
 
 
 @pytest.mark.parametrize("dtype", [torch.complex32, torch.complex64, torch.complex128], ids=str)
