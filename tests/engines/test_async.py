@@ -158,6 +158,19 @@ def test_ranks_that_disagree_are_told_with_each_ones_call(engine):
     assert "rank 2: all_reduce(op=sum, async_op=True) of float32 (4,)" in told
 
 
+def test_ranks_that_disagree_are_told_by_a_look_too(engine):
+    def worker(node):
+        dtype = torch.float64 if node.rank else torch.float32
+        handle = node.all_gather(torch.ones(600, dtype=dtype), torch.ones(200, dtype=dtype), async_op=True)
+        while not handle.done():
+            pass
+
+    with pytest.raises(
+        lab.CollectiveMismatch, match=r"ranks 1 and 2: all_gather\(async_op=True\) of float64"
+    ):
+        engine(worker, 3)
+
+
 def test_one_that_blocks_does_not_meet_one_that_does_not(engine):
     def worker(node):
         handle = node.all_reduce(torch.ones(3), async_op=node.rank == 0)

@@ -41,7 +41,7 @@ def seeds():
 
 def clusters(seed, nodes):
     """A cluster by chance: what things cost must change no number."""
-    draw = random.Random(seed)
+    draw = random.Random(f"{seed} costs")
     return lab.Cluster(
         speeds=[10.0 ** draw.uniform(1, 5) for _ in range(nodes)],
         latency_s=draw.choice((0, 1e-5, 1e-2)),
@@ -125,7 +125,7 @@ def ending(fault, name):
 def test_broken_programs_end_with_an_error_that_names_ranks_in_every_engine():
     done = {}
     for seed in seeds():
-        fault = broken(drawn(seed), random.Random(seed))
+        fault = broken(drawn(seed), random.Random(f"{seed} breaks"))
         if fault is None:
             continue
         with warnings.catch_warnings():
