@@ -13,6 +13,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from ..node.context import NodeContext
 from ..node.port import Ticket
 from ..node.settings import Settings, watched
+from ..node.streams import with_buffers
 from ..travel.modules import Spaces
 from .meetings import Meeting
 from .waits import Waits
@@ -41,7 +42,7 @@ class Turns:
         for node in self._greenlets:
             if node is not None:
                 node.parent = self._home
-        with watched():
+        with with_buffers(), watched():
             self._outer = NodeContext.current(self._spaces)
             try:
                 yield

@@ -135,6 +135,39 @@ def test_a_setting_is_the_nodes_own_and_ends_with_it(engine, worker):
     assert stands() == before and plt.get_fignums() == shown
 
 
+class TextOnly(io.TextIOBase):
+    """As a notebook's output: it takes text, and its descriptor is another's."""
+
+    def __init__(self):
+        self.text = ""
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        self.text += text
+        return len(text)
+
+    def fileno(self):
+        return 1
+
+
+def test_a_node_writes_bytes_and_asks_for_the_descriptor_where_its_caller_takes_text(engine, monkeypatch):
+    def worker(node):
+        for _ in range(2):
+            sys.stdout.buffer.write(f"é {node.rank}\n".encode())
+            sys.stderr.buffer.flush()
+            node.barrier()
+        return isinstance(sys.stdout.fileno(), int)
+
+    shown = TextOnly()
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert engine(worker, 2).results == [True] * 2
+    lines = [line.rpartition("] ")[2] for line in shown.text.splitlines()]
+    assert sorted(lines) == ["é 0", "é 0", "é 1", "é 1"]
+    assert not hasattr(shown, "buffer")
+
+
 def test_a_nodes_settings_end_with_an_error_too(engine):
     def worker(node):
         sys.stdout = io.StringIO()

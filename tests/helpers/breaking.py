@@ -76,8 +76,9 @@ def told(act: Act, **changed: Any) -> Act:
 
 
 def a_missing_message(program: Program, draw: random.Random) -> Broken | None:
-    """One side of a message that the other waits for."""
-    found = acts_of(program, "send", "isend", "recv", "irecv")
+    """One side of a message that the other waits for: the last of its tag, or the next would stand in."""
+    sides = {(act.call, act.rank, act.told["tag"]): act for act in acts_of(program, *POSTS[:4])}
+    found = list(sides.values())
     if not found:
         return None
     gone = draw.choice(found)

@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas  # noqa: F401
 import psutil
 import torch
+import torch.fx.experimental.symbolic_shapes  # the fork server loads it
 
 import ddl_lab as lab
 from ddl_lab.processes.launch import child, forkserver  # noqa: F401  (loaded before the ids change)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ...node.streams import Bytes
 from .channel import Channel
 
 MOST_LINES = 1_000  # of one rank and stream: a loop that prints without end must not flood the caller
@@ -40,7 +41,7 @@ class Stream(io.TextIOBase):
         self._lines = 0
         self._last: deque[str] = deque(maxlen=LAST_LINES)  # of those that there was no room for
         self._lock = threading.RLock()  # ``look`` is another thread's
-        self.buffer = _Bytes(self)
+        self.buffer = Bytes(self)
 
     def writable(self) -> bool:
         return True
@@ -92,25 +93,6 @@ class Stream(io.TextIOBase):
 def _last_of(line: str) -> str:
     """What of a line stands there when it has been written over, as progress bars do."""
     return line.rstrip("\r").rpartition("\r")[2]
-
-
-class _Bytes(io.RawIOBase):
-    """The bytes below a stream: ``sys.stdout.buffer`` of a worker."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        with memoryview(data) as content:
-            self._stream.write(self._decoder.decode(content.tobytes()))
-            return content.nbytes
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
 
 
 class Keyboard(io.TextIOBase):
