@@ -122,9 +122,19 @@ def failure_of(error: BaseException) -> Failure:
     while cause is not None and len(causes) < 3 and not ours:
         causes.append(f"{type(cause).__name__}: {told_by(cause)}")
         cause = cause.__cause__
-    notes = tuple(map(told_by, getattr(error, "__notes__", ())))
+    notes = (*map(told_by, getattr(error, "__notes__", ())), *_mend(error))
     frames = learner_frames(error.__traceback__)
     return Failure(type(error).__name__, told_by(error), frames, notes, kind, tuple(causes))
+
+
+def _mend(error: BaseException) -> Iterable[str]:
+    """What to try where Python or gloo could start no thread, of which they say no more."""
+    words = "can't start new thread", "Resource temporarily unavailable"
+    if type(error) is RuntimeError and told_by(error).startswith(words):
+        yield (
+            "the limit on this user's processes (ulimit -u) counts threads: raise it, or try fewer nodes, or "
+            "transport='shm', which starts fewer than gloo."
+        )
 
 
 def _place(file: str) -> str:

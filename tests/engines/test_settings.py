@@ -162,7 +162,7 @@ def test_a_node_writes_bytes_and_asks_for_the_descriptor_where_its_caller_takes_
 
     shown = TextOnly()
     monkeypatch.setattr(sys, "stdout", shown)
-    assert engine(worker, 2).results == [True] * 2
+    assert engine(worker, 2, progress=True).results == [True] * 2
     lines = [line.rpartition("] ")[2] for line in shown.text.splitlines()]
     assert sorted(lines) == ["é 0", "é 0", "é 1", "é 1"]
     assert not hasattr(shown, "buffer")

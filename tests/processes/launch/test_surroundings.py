@@ -91,6 +91,18 @@ def test_a_rank_that_a_library_aborts_is_told_where_to_look():
         quietly(lambda node: os.abort(), 2)
 
 
+@pytest.mark.parametrize("engine", [quietly, lab.simulate])
+@pytest.mark.parametrize("said", ["can't start new thread", "Resource temporarily unavailable"])
+def test_a_rank_that_may_start_no_thread_is_told_of_the_limit(engine, said):
+    """What Python and gloo say under ``ulimit -u 14``, which doesn't bind who runs these tests as root."""
+
+    def worker(node):
+        raise RuntimeError(said)
+
+    with pytest.raises(lab.WorkerError, match=rf"{said}(.|\n)*note: .*\(ulimit -u\) counts threads.*shm"):
+        engine(worker, 2)
+
+
 class Wrapped:
     """As the file of a tqdm bar: it asks for its attributes where it has none yet."""
 
