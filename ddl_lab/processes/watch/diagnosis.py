@@ -113,7 +113,7 @@ def death(code: int) -> str:
     name = signal.Signals(-code).name
     hint = {
         "SIGKILL": " (by hand, or because the machine ran out of memory)",
-        "SIGABRT": " (a library gave up: what it printed last says why; the limit on processes, ulimit -u, counts threads)",
+        "SIGABRT": " (a library gave up: what it printed last says why; ulimit -u counts threads)",
         "SIGSEGV": " (it used memory that is not its own)",
         "SIGBUS": " (shared memory or a mapped file ran out of room)",
     }.get(name, "")
