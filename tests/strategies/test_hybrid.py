@@ -9,6 +9,7 @@ import torch
 from reading import defined
 
 import ddl_lab as lab
+from ddl_lab.counted import counted
 from ddl_lab.strategies import hybrid
 from ddl_lab.strategies import tensor_parallel as tp
 
@@ -125,7 +126,8 @@ def test_a_rank_is_its_coordinates_and_its_groups_differ_in_one(shape):
 
 @pytest.mark.parametrize("shape", [(2, 2, 3), (1, 1, 1), (4, 4, 1)], ids=str)
 def test_a_mesh_that_doesn_t_multiply_to_the_nodes_is_an_error_that_names_both(shape):
-    told = f"data {shape[0]} x pipeline {shape[1]} x tensor {shape[2]} has {prod(shape)} places for 8 nodes"
+    places = counted(prod(shape), "place")
+    told = f"data {shape[0]} x pipeline {shape[1]} x tensor {shape[2]} has {places} for 8 nodes"
     with pytest.raises(ValueError, match=told):
         hybrid.check_shape(shape, 8)
     with pytest.raises(lab.WorkerError, match=told):
