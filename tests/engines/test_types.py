@@ -27,9 +27,24 @@ LAYOUTS = (
     "flat", "square", "columns", "every other", "single", "0-d", "empty", "offset", "conjugated", "negated",
     "of a graph", "parameter", "subclass", "channels last",
 )  # fmt: skip
+BESIDE = ("flat", "columns", "0-d", "empty", "conjugated")  # of calls that do not block
 READ_ONLY = ("expanded", "unfolded", "of a graph")
-CALLS = ("send", "recv", "isend", "broadcast", "all_gather", "list")
-CALLS += tuple(itertools.product(("reduce", "scatter"), OPS))
+GIVING = ("send", "isend", "all_gather", "gather", "give")  # what they take may be part of a graph
+CALLS = (
+    "send",
+    "recv",
+    "isend",
+    "broadcast",
+    "all_gather",
+    "list",
+    "gather",
+    "give",
+    "take",
+    "exchange",
+    "rows",
+)
+CALLS += tuple(itertools.product(("reduce", "scatter", "to one"), OPS))
+COLLECTIVE = tuple(call for call in CALLS if call not in ("send", "recv", "isend"))
 
 
 class Subclass(torch.Tensor):
@@ -82,58 +97,71 @@ def bits(tensor):
     return str(plain.dtype), tuple(plain.shape), plain.reshape(-1).view(torch.uint8).tolist()
 
 
-def one(node, call, dtype, layout):
-    """What ``call`` gives on this node, or what it says."""
+def one(node, call, dtype, layout, beside=False):
+    """What ``call`` gives on this node, or what it says; ``beside``: with ``async_op=True``."""
     own = laid(dtype, layout, node.rank)
     try:
-        return play(node, call, own)
+        return play(node, call, own, beside)
     except (ValueError, TypeError) as error:
         return f"{type(error).__name__}: {error}"
 
 
-def play(node, call, own):
+def play(node, call, own, beside):
     if call in ("send", "recv", "isend"):
-        if node.rank == 0:
-            given = own if call != "recv" else own.detach().clone()
-            node.isend(given, 1).wait() if call == "isend" else node.send(given, 1)
-            return None
-        box = own if call == "recv" else torch.empty_like(own.detach().as_subclass(torch.Tensor).contiguous())
-        node.irecv(box, 0).wait() if call == "isend" else node.recv(box, 0)
-        return bits(box)
-    if call == "broadcast":
-        node.broadcast(own, src=1)
-        return bits(own)
-    if call == "all_gather":
-        whole = torch.empty(2, *own.shape, dtype=own.dtype)
-        node.all_gather(whole, own)
-        return bits(whole)
-    if call == "list":
-        parts = [torch.empty(own.shape, dtype=own.dtype), own]
-        node.all_gather(parts, own.detach().clone())
-        return bits(parts[0]), bits(parts[1])
-    name, op = call
-    if name == "reduce":
-        node.all_reduce(own, op=op)
-        return bits(own)
-    node.reduce_scatter(own, [own.detach().clone(), own.detach().clone()], op=op)
-    return bits(own)
+        return message(node, call, own)
+    name, op = call if isinstance(call, tuple) else (call, "sum")
+    copy, box = own.detach().clone(), torch.empty(own.shape, dtype=own.dtype)
+    there = [copy, copy.clone()]  # what a call takes from a list
+    whole = torch.empty(2, *own.shape, dtype=own.dtype)
+    rows = [[len(own), 0], [0, len(own)]][node.rank] if own.dim() else None  # each has its own alone
+    made = {"all_gather": whole, "list": [box, own], "give": box, "exchange": [own, box]}.get(name, own)
+    if name == "gather":
+        made = [box, box.clone()] if node.rank else None
+    calls = {
+        "broadcast": lambda **option: node.broadcast(own, 1, **option),
+        "all_gather": lambda **option: node.all_gather(whole, own, **option),
+        "list": lambda **option: node.all_gather(made, copy, **option),
+        "gather": lambda **option: node.gather(own, made, 1, **option),
+        "give": lambda **option: node.scatter(box, [own, copy] if node.rank else None, 1, **option),
+        "take": lambda **option: node.scatter(own, None if node.rank else there, 0, **option),
+        "exchange": lambda **option: node.all_to_all(made, there, **option),
+        "rows": lambda **option: node.all_to_all_single(own, copy, rows, rows, **option),
+        "reduce": lambda **option: node.all_reduce(own, op, **option),
+        "to one": lambda **option: node.reduce(own, 1, op, **option),
+        "scatter": lambda **option: node.reduce_scatter(own, there, op, **option),
+    }
+    handle = calls[name](async_op=beside)
+    if handle is not None:
+        handle.wait()
+    return tuple(map(bits, made)) if isinstance(made, list) else made if made is None else bits(made)
 
 
-def table(node):
+def message(node, call, own):
+    if node.rank == 0:
+        given = own if call != "recv" else own.detach().clone()
+        node.isend(given, 1).wait() if call == "isend" else node.send(given, 1)
+        return None
+    box = own if call == "recv" else torch.empty_like(own.detach().as_subclass(torch.Tensor).contiguous())
+    node.irecv(box, 0).wait() if call == "isend" else node.recv(box, 0)
+    return bits(box)
+
+
+def table(node, beside=False):
     """All of it, by (call, dtype, layout)."""
     warnings.simplefilter("ignore")  # half complex numbers are experimental
     found = {}
-    for call, dtype, layout in itertools.product(CALLS, TRAVELS, LAYOUTS):
-        if layout == "of a graph" and call not in ("send", "isend", "all_gather"):
+    calls, layouts = (COLLECTIVE, BESIDE) if beside else (CALLS, LAYOUTS)
+    for call, dtype, layout in itertools.product(calls, TRAVELS, layouts):
+        if layout == "of a graph" and call not in GIVING:
             continue
         if laid(dtype, layout, 0) is not None:
-            found[call, str(dtype), layout] = one(node, call, dtype, layout)
+            found[call, str(dtype), layout] = one(node, call, dtype, layout, beside)
     return found
 
 
 @functools.cache
-def results(engine):
-    return ENGINES[engine](table, 2).results
+def results(engine, beside=False):
+    return ENGINES[engine](table, 2, args=(beside,)).results
 
 
 def expected(call, dtype, layout, rank):
@@ -146,13 +174,27 @@ def expected(call, dtype, layout, rank):
     if call == "all_gather":
         plain = [part.as_subclass(torch.Tensor).resolve_conj().resolve_neg() for part in (zero, other)]
         return bits(torch.cat([part[None] for part in plain]))
-    if call == "list":
+    if call in ("list", "gather"):
+        return (bits(zero), bits(other)) if rank or call == "list" else None
+    if call in ("give", "take"):
+        return bits(other if call == "give" else zero)
+    if call == "exchange":
         return bits(zero), bits(other)
+    if call == "rows":
+        return bits(other if rank else zero)
     op = call[1]
     if dtype not in REDUCED[op]:
         return None
+    if call[0] == "to one" and rank == 0:
+        return bits(zero)
     combined = {"max": torch.maximum, "min": torch.minimum}.get(op, torch.add)(zero, other)
     return bits(combined / 2 if op == "mean" else combined)
+
+
+def is_refused(call, dtype, layout):
+    if call == "rows" and layout == "0-d":
+        return True  # it has none
+    return isinstance(call, tuple) and dtype not in REDUCED[call[1]]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -162,17 +204,19 @@ def test_every_call_gives_what_torch_makes_of_every_type_and_layout(engine):
         for (call, name, layout), got in found.items():
             want = expected(call, dtypes[name], layout, rank)
             refused = isinstance(got, str)
-            assert refused == (isinstance(call, tuple) and dtypes[name] not in REDUCED[call[1]]), (
-                call,
-                name,
-                got,
-            )
+            assert refused == is_refused(call, dtypes[name], layout), (call, name, layout, got)
             assert refused or got == want, (call, name, layout, got, want)
 
 
 @pytest.mark.parametrize("engine", ["shm", "gloo"])
 def test_what_one_engine_takes_or_refuses_all_do_in_the_same_words(engine):
     assert results(engine) == results("simulate")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_calls_that_do_not_block_take_refuse_and_give_the_same(engine):
+    for found, blocking in zip(results(engine, beside=True), results("simulate"), strict=True):
+        assert found == {key: blocking[key] for key in found}
 
 
 def test_what_is_refused_says_what_to_try():
@@ -200,6 +244,9 @@ def refusals(node):
         "broadcast": lambda t: node.broadcast(t, 0), "all_reduce": lambda t: node.all_reduce(t),
         "all_gather": lambda t: node.all_gather([t, t], t),
         "scatter": lambda t: node.reduce_scatter(t, [t, t]),
+        "gather": lambda t: node.gather(t, [t, t], node.rank), "to one": lambda t: node.reduce(t, node.rank),
+        "give": lambda t: node.scatter(t, [t, t], node.rank), "rows": lambda t: node.all_to_all_single(t, t),
+        "exchange": lambda t: node.all_to_all([t, t], [t, t]),
     }  # fmt: skip
     said = {}
     for (name, call), (what, tensor) in itertools.product(calls.items(), odd.items()):
