@@ -9,7 +9,7 @@ from .table import HEAD
 
 ROOMS = (
     "startup", "ending", "training", "simulation", "transport", "server", "pacing", "prediction", "recording",
-    "pipeline", "synchronous", "tensor", "explorer",
+    "pipeline", "synchronous", "tensor", "overlap", "explorer",
 )  # fmt: skip
 
 

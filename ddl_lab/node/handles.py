@@ -130,7 +130,8 @@ class Pending:
 
     def __init__(self, node: Collectives, asked: Asked, given: Sequence[Tensor]) -> None:
         self._node, self._asked = node, asked
-        pieces = asked.work.given.split([tensor.numel() for tensor in given]) if given else ()
+        whole = asked.work.given
+        pieces = (whole,) if len(given) == 1 else whole.split([t.numel() for t in given]) if given else ()
         self._given = [(InUse(t), Snapshot(piece)) for t, piece in zip(given, pieces, strict=True)]
         self._posted: Any = None  # the engine's own, once it has it
 

@@ -58,9 +58,10 @@ class Posting(Mailbox):
     def _post_words(self, posted: Posted) -> Posted:
         """Tell the others of it, and send them their parts."""
         self._posts[posted.place] = posted
-        for rank in posted.group.others():
-            self._send_words(posted, rank)
-        self._set_out(posted)
+        with self._inbox.together():
+            for rank in posted.group.others():
+                self._send_words(posted, rank)
+            self._set_out(posted)
         return posted
 
     def _complete(self, posted: Posted) -> None:

@@ -15,6 +15,8 @@ import struct
 import termios
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -66,12 +68,23 @@ class Inbox:
         self.spins = spin
         self._vain = 0  # looks in a row that found nothing
         self._skip = 0  # sleeps to come without a look
+        self._gathers = False
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Post in one write what is posted meanwhile to one rank: a write wakes it, which costs the most."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            self.flush()
 
     def post(self, rank: int, record: Record) -> None:
         """Write to ``rank``'s inbox; where that has no room, keep the record for ``flush``. Never blocks."""
         data = record.pack()
         if rank not in self.unsent:
-            if self._wrote(rank, data):
+            if not self._gathers and self._wrote(rank, data):
                 return
             self.unsent[rank] = deque()
         self.unsent[rank].append(data)

@@ -10,8 +10,9 @@ from faulty import Loading, is_stopped
 from waiting import AGES_S, patience, wait_until
 
 import ddl_lab as lab
+from ddl_lab.cluster.collectives import even_work
 from ddl_lab.node.port import Collective, Group
-from ddl_lab.processes.transports import endpoint, posted
+from ddl_lab.processes.transports import endpoint, posting
 from ddl_lab.processes.transports.endpoint import Endpoint
 from ddl_lab.processes.transports.pacing import Pacer
 
@@ -198,12 +199,13 @@ class Clocked(Endpoint):
 def test_a_step_is_its_computing_and_the_longer_of_exchange_and_price(latency_s, step_s, monkeypatch):
     """A ring of two pays two latencies. Every sleep is 1 ms too long, and that does not add up."""
     here = Clocked(lab.Cluster(latency_s=latency_s, bandwidth_bytes_per_s=1e15))
-    for room in (endpoint, posted):
+    for room in (endpoint, posting):
         monkeypatch.setattr(room, "nap", here.oversleep)
-    one = torch.ones(1)
+    one, cost = torch.ones(1), even_work("all_reduce", 1, 2, 4)
+    work = Collective("all_reduce", "sum", 0, one, one, (1, 0), "it", one, cost)
     for _ in range(20):
         here.computed(here.computes("seconds", 0.02))
-        here.collective(Group((0, 1), 0), Collective("all_reduce", "sum", 0, one, one, (1, 0), "it", one))
+        here.collective(Group((0, 1), 0), work)
     assert 20 * step_s <= here.time_s < 20 * step_s + 3e-3
 
 

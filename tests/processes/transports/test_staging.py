@@ -41,6 +41,7 @@ def together(nodes, worker):
     results = [None, None]
 
     def call(rank):
+        nodes[rank]._family._thread = threading.get_ident()  # this node's worker runs here
         results[rank] = worker(nodes[rank])
 
     threads = [threading.Thread(target=call, args=(rank,)) for rank in range(2)]
@@ -66,6 +67,23 @@ def test_collectives_write_back_what_the_host_copies_hold(staged_nodes):
 
     for rank, result in enumerate(together(staged_nodes, worker)):
         assert result == (3.0, [1.0] * 3, [[0.0, 2.0], [4.0, 6.0]][rank], [[0.0, 2.0], [4.0, 6.0]])
+
+
+def test_so_do_exchanges_and_what_gives_alone_stays(staged_nodes):
+    def worker(node):
+        me = float(node.rank)
+        kept = torch.full((3,), me + 1)
+        node.reduce(kept, 1)
+        parts = [torch.empty(1), torch.empty(2)] if node.rank == 1 else None
+        node.gather(torch.full((node.rank + 1,), me), parts, 1)
+        swapped = torch.tensor([me, me + 10])
+        handle = node.all_to_all_single(swapped, swapped.clone(), async_op=True)
+        handle.wait()
+        return kept.tolist(), parts and torch.cat(parts).tolist(), swapped.tolist(), node._recorder.bytes_sent
+
+    zero, one = together(staged_nodes, worker)
+    assert zero == ([1.0] * 3, None, [0.0, 1.0], 12 + 4 + 4)
+    assert one == ([3.0] * 3, [0.0, 1.0, 1.0], [10.0, 11.0], 4)
 
 
 def test_messages_land_when_they_are_waited_for(staged_nodes):
