@@ -14,8 +14,9 @@ from functools import partial
 
 import pytest
 from breaking import broken
+from carried import same
 from faulty import FUZZ, nothing_stays_behind
-from playing import play, same
+from playing import play
 from programs import Program, drawn
 
 import ddl_lab as lab

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from playing import Act
+from playing import EXCHANGES, Act
 from programs import Program, as_text
 
 import ddl_lab as lab
@@ -117,7 +117,7 @@ def another_collective(program: Program, draw: random.Random) -> Broken | None:
     choices: list[dict[str, Any]] = [{"collective": "barrier" if call != "barrier" else "all_reduce"}]
     if call == "barrier":
         choices[0] |= {"op": "sum", "kind": kind | {"dtype": torch.float32}}
-    else:
+    elif call not in EXCHANGES:
         other = torch.float32 if kind["dtype"] != torch.float32 else torch.float64
         choices += [{"kind": kind | {"dtype": other}}]
     if call in ("broadcast", "all_reduce") and kind["layout"] != "0-d":

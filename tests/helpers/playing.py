@@ -1,4 +1,4 @@
-"""Playing a program (``programs.py``): its worker, in any engine, and the numbers that its calls carry.
+"""Playing a program (``programs.py``): its worker, in any engine.
 
 Every rank knows what must come, and says so itself where something else does.
 """
@@ -6,18 +6,17 @@ Every rank knows what must come, and says so itself where something else does.
 import os
 import random
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from carried import bits, content, laid, reduced, same
 from torch import Tensor
 
-from ddl_lab.node.reduction import REDUCED
-
-COLLECTIVES = ("barrier", "broadcast", "all_reduce", "reduce_scatter", "all_gather")
-LAYOUTS = ("flat", "columns", "every other", "0-d")
+EXCHANGES = ("reduce", "gather", "scatter", "all_to_all")
+COLLECTIVES = ("barrier", "broadcast", "all_reduce", "reduce_scatter", "all_gather", *EXCHANGES)
 
 
 @dataclass(frozen=True)
@@ -32,52 +31,6 @@ class Act:
     def __str__(self) -> str:
         told = ", ".join(f"{name}={value}" for name, value in self.told.items())
         return f"{self.at:.4f} rank {self.rank}: {self.call}({told})"
-
-
-def content(dtype: torch.dtype, size: int, seed: int) -> Tensor:
-    """Numbers from 1 to 2 (whole ones to 20), whose sum's last bits depend on the order of adding."""
-    made = torch.rand(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    if dtype.is_complex:
-        return torch.complex(1 + made, 1 + made.flip(0)).to(dtype)
-    whole = not dtype.is_floating_point
-    return ((20 * made).floor() if whole else 1 + made).to(dtype)
-
-
-def laid(kind: dict[str, Any], seed: int) -> Tensor:
-    """A tensor of this kind: the content of ``seed`` in the order of its indices, whatever its memory's."""
-    size, layout = kind["size"], kind["layout"]
-    flat = content(kind["dtype"], size, seed)
-    if layout == "every other":
-        return torch.empty(2 * size, dtype=flat.dtype)[::2].copy_(flat)
-    if layout == "columns" and size and size % 2 == 0:
-        return flat.view(-1, 2).T.contiguous().T
-    return flat.view(()) if layout == "0-d" else flat
-
-
-def bits(tensor: Tensor) -> Tensor:
-    """The bytes of its numbers in the order of its indices: uint8 (n,)."""
-    return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor).view(-1).view(torch.uint8)
-
-
-def same(one: Tensor, other: Tensor, exact: bool) -> bool:
-    """Whether two tensors agree: to the bit, or as far as another order of adding lets them."""
-    if (one.dtype, one.shape) != (other.dtype, other.shape):
-        return False
-    if torch.equal(bits(one), bits(other)):
-        return True
-    adds = one.dtype in REDUCED["mean"] or one.dtype.is_complex
-    tolerance = 8 * torch.finfo(one.dtype).eps if adds and not exact else 0.0
-    wide = torch.complex128 if one.dtype.is_complex else torch.float64
-    return bool(torch.allclose(one.to(wide), other.to(wide), rtol=tolerance, atol=0)) if tolerance else False
-
-
-def reduced(parts: Sequence[Tensor], op: str) -> Tensor:
-    """``parts`` added, or compared, in their order."""
-    combine: Callable[..., Tensor] = {"max": torch.maximum, "min": torch.minimum}.get(op, torch.add)
-    total = parts[0].clone()
-    for part in parts[1:]:
-        total = combine(total, part)
-    return total / len(parts) if op == "mean" else total
 
 
 def play(node: Any, scripts: list[list[Act]], exact: bool = True) -> list[tuple[str, Tensor]]:
@@ -219,6 +172,37 @@ class Player:
                 self.see(f"{name} {k}", part, pieces[k] if chunks else whole)
 
         return handle, after
+
+    def reduce(self, group, name, beside, kind, op, src, number, **_):
+        parts = [laid(kind, number * 100 + rank) for rank in range(group.world_size)]
+        box = laid(kind, number * 100 + group.rank)
+        handle = group.reduce(box, src, op, async_op=beside)
+        expected = reduced(parts, op) if group.rank == src else box.clone()
+        return handle, lambda: self.see(name, box, expected)
+
+    def gather(self, group, name, beside, kind, src, number, chunks, **_):
+        parts = [row[rank] for rank, row in enumerate(self._pieces(group, kind, number, chunks))]
+        boxes = list(map(torch.zeros_like, parts)) if group.rank == src else None
+        handle = group.gather(parts[group.rank].clone(), boxes, src, async_op=beside)
+        return handle, lambda: self._see_all(name, boxes or [], parts)
+
+    def scatter(self, group, name, beside, kind, src, number, chunks, **_):
+        parts = self._pieces(group, kind, number, chunks)[src]
+        box = torch.zeros_like(parts[group.rank])
+        given = [part.clone() for part in parts] if group.rank == src else None
+        handle = group.scatter(box, given, src, async_op=beside)
+        return handle, lambda: self.see(name, box, parts[group.rank])
+
+    def all_to_all(self, group, name, beside, kind, number, chunks, **_):
+        pieces = self._pieces(group, kind, number, chunks)
+        mine = [row[group.rank] for row in pieces]
+        boxes = list(map(torch.zeros_like, mine))
+        handle = group.all_to_all(boxes, [p.clone() for p in pieces[group.rank]], async_op=beside)
+        return handle, lambda: self._see_all(name, boxes, mine)
+
+    def _see_all(self, name, boxes, expected):
+        for k, box in enumerate(boxes):
+            self.see(f"{name} {k}", box, expected[k])
 
     # alone
 

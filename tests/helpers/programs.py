@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from playing import COLLECTIVES, LAYOUTS, Act
+from carried import LAYOUTS
+from playing import COLLECTIVES, Act
 
 from ddl_lab.node.reduction import OPS, REDUCED, TRAVELS
 
