@@ -252,7 +252,7 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-_AGREE = "  A collective must be entered by every rank with the same op, shape, dtype, src and dst."
+_AGREE = "  A collective must be entered by every rank with the same op, shape, dtype and {root}."
 
 
 def mismatch_error(
@@ -265,4 +265,5 @@ def mismatch_error(
     lines = shortened([f"  {_ranks(ranks)}: {call}" for call, ranks in by_call.items()])
     lines += [f"  {_ranks(late)}: not there yet"] if late else []
     which = f", the {ordinal(nth)} of each" if nth else ""
+    advice = advice.format(root="dst" if any("(dst=" in call for call in by_call) else "src")
     return CollectiveMismatch("\n".join([f"the ranks disagree on a collective{which}:", *lines, advice]))

@@ -409,6 +409,7 @@ def test_ranks_that_disagree_are_told_with_each_ones_call(engine, what):
         engine(call, 3)
     assert told in str(caught.value)
     assert "a collective, the 1st of each" in str(caught.value)
+    assert ("same op, shape, dtype and dst" in str(caught.value)) == (what in ("dst", "op", "shape"))
 
 
 def test_those_that_do_not_block_are_told_likewise(engine):
