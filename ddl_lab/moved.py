@@ -21,6 +21,8 @@ _HOMES = {  # room -> the modules that moved there under their own names
 }
 MOVED = {old: f"{room}.{old}" for room, names in _HOMES.items() for old in names.split()} | {
     "quantities": "learner.numbers",
+    "node.settings": "travel.settings",
+    "node.generators": "travel.generators",
     "plots.one_step": "plots.labs.lab_03",
     "plots.staleness": "plots.labs.lab_07",
 }

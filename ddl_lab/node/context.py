@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 import torch
 
+from ..travel import generators, settings
+from ..travel.generators import seed_everything as seed_everything
 from ..travel.modules import Spaces
-from . import generators, settings
-from .generators import seed_everything as seed_everything
 
 _len_function_stack: Any = torch._C._len_torch_function_stack
 _len_dispatch_stack: Any = torch._C._len_torch_dispatch_stack

@@ -12,9 +12,9 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from ..node.context import NodeContext
 from ..node.port import Ticket
-from ..node.settings import Settings, watched
-from ..node.streams import with_buffers
 from ..travel.modules import Spaces
+from ..travel.settings import Settings, watched
+from ..travel.streams import with_buffers
 from .meetings import Meeting
 from .waits import Waits
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import ddl_lab
-from ddl_lab.node import generators
 from ddl_lab.node.context import NodeContext, refuse_bad_modes, seed_everything
+from ddl_lab.travel import generators
 
 
 def draw():

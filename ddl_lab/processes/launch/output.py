@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ...node.streams import Bytes
+from ...travel.streams import Bytes
 from .channel import Channel
 
 MOST_LINES = 1_000  # of one rank and stream: a loop that prints without end must not flood the caller
