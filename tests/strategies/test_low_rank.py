@@ -52,12 +52,15 @@ def test_a_q_that_stays_comes_nearer_on_the_same_matrix():
 
 
 def test_a_q_that_is_drawn_anew_stays_out_of_the_next_step():
-    exchange = LowRank(2, ROWS, COLUMNS, warm=False)
     vector = gaussian(ROWS * COLUMNS)
-    first, _, again = (
-        lab.simulate(lambda node, s=s: exchange(node, vector, s)[0], 1).results[0] for s in (0, 1, 0)
-    )
-    assert torch.equal(first, again)
+
+    def thrice(node, warm):
+        exchange = LowRank(2, ROWS, COLUMNS, warm)
+        return [exchange(node, vector, step)[0] for step in (0, 1, 0)]
+
+    for warm in (False, True):
+        first, _, again = lab.simulate(thrice, 1, args=(warm,)).results[0]
+        assert torch.equal(first, again) != warm
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 4])

@@ -31,6 +31,13 @@ def test_an_entry_that_is_its_whole_bucket_keeps_its_size(bits, sign):
         assert torch.allclose(back, vector, atol=1e-6)
 
 
+def test_rounding_never_leaves_the_lowest_level(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda shape, generator: torch.zeros(shape))  # the unluckiest chance
+    for size in torch.linspace(0.1, 1, 500):  # some, times 127 / size, are beyond 127 by a rounding error
+        vector = torch.tensor([-size])
+        assert torch.allclose(restored(*quantise(vector, 127, 4, torch.Generator()), 127, 1), vector)
+
+
 @pytest.mark.parametrize("bits", [2, 4])
 def test_it_is_right_on_average_and_varies_no_more_than_the_bound(bits):
     vector, s, times = gaussian(200), levels_of(bits), 2000
