@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from .counted import counted
 from .history.history import History
 from .history.recorder import Recorder
 
@@ -44,7 +45,7 @@ class Progress:
         """Leave one line that says how it ended."""
         if self._shown and history is not None:
             start = f"; started in {history.startup_s:.2f} s" if history.startup_s else ""
-            nodes = f"{history.nodes} node{'s' * (history.nodes > 1)}"
+            nodes = counted(history.nodes, "node")
             self._write(f"{nodes}, {history.elapsed_s:.2f} s ({history.clock} clock){start}")
         if self._shown and self._handle is None and sys.stderr.isatty():
             print(file=sys.stderr)

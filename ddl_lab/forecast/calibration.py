@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..cluster.model import CALIBRATIONS, Cluster
+from ..counted import counted
 from ..node.node import Node
 from ..processes.run import run
 from ..processes.watch.supervisor import available_cores
@@ -60,7 +61,7 @@ class MeasuredCluster(Cluster):
             (f"{name} lay in", f"{in_words(low, units[name])} to {in_words(high, units[name])}")
             for name, (low, high) in self.spread.items()
         ]
-        here = ("measured", f"over {self.transport}, on {self.cores} core{'s' * (self.cores > 1)}")
+        here = ("measured", f"over {self.transport}, on {counted(self.cores, 'core')}")
         return [here, *super()._rows(), *told]
 
 

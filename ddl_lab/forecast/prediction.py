@@ -83,7 +83,7 @@ def _note(cluster: Cluster, nodes: int) -> str:
     if not isinstance(cluster, MeasuredCluster):
         return "A described cluster: real processes keep its pace with run(…, cluster=cluster)."
     if nodes > cluster.cores:
-        have = f"{cluster.cores} core{'s' * (cluster.cores > 1)}"
+        have = counted(cluster.cores, "core")
         return (
             f"The model gives each node a core of its own, and {nodes} nodes share {have} here: it does not "
             "hold, expect more time."

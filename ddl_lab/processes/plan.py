@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..cluster.model import Cluster
+from ..counted import counted
 from ..ticker import in_notebook
 from ..travel.checks import check_args, check_cluster, check_nodes, check_worker, refuse_inside
 from .transports.board import MAX_RANKS
@@ -35,7 +36,7 @@ class Plan:
     def note(self) -> str:
         """What the learner should know of how ranks are placed, or nothing."""
         if self.device == "cuda" and self.nodes > self.gpus:
-            gpus = f"{self.gpus} GPU{'s' * (self.gpus > 1)}"
+            gpus = counted(self.gpus, "GPU")
             return f"{self.nodes} ranks share {gpus}: their tensors travel by way of the host's memory."
         return ""
 
