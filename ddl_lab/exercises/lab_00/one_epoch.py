@@ -24,7 +24,7 @@ def _one_epoch(node: Node, data: Split, lr: float) -> torch.Tensor:
 
     Four nodes make 16 steps where one makes 63. A mean over four times as many digits is a better
     gradient, but a step along it is no longer, so fewer steps get less far. A larger lr makes up for
-    part of it: try 0.2 and 0.4, and then 1.6. Labs 05 and 12 come back to this.
+    part of it: try 0.2 and 0.4, and then 1.6. Labs 05 and 13 come back to this.
     """
     model = make_model(seed=0)
     for x, y in batches(data, node, batch_size=64):
