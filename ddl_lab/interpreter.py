@@ -6,6 +6,8 @@ loaded once, in a process that never runs an operation; every try forks its rank
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import re
@@ -144,6 +146,14 @@ def serve() -> None:
 
     torch.set_num_threads(1)
     __import__("torch._dynamo")  # the first optimiser loads it: here once, rather than in each rank
+    from .processes.launch.client import SERVER
+    from .training import loss, model  # noqa: F401  so with the digits, and what goes with them
+    from .training.data import load_digits
+
+    SERVER.eager = False  # what a rank calls is torch.distributed: it forks no workers of its own
+    with contextlib.suppress(OSError, ValueError):  # lines that need the digits will say so
+        load_digits()
+    gc.freeze()  # ranks share what is loaded: their collectors leave it alone
     folder = ""
     try:
         for line in sys.stdin:

@@ -50,6 +50,15 @@ def test_ranks_meet_and_what_they_call_result_comes_back(python):
     assert repr(tried) == "all 3 ranks: ran to its end, and printed nothing"
 
 
+def test_a_rank_finds_the_digits_loaded_and_starts_no_process(python):
+    tried = python("""
+import psutil, ddl_lab as lab
+lab.load_digits()
+print(psutil.Process().children(recursive=True))
+""")
+    assert tried.printed == ["[]\n"]
+
+
 def test_ranks_that_say_different_things_are_told_apart(python):
     assert repr(python("print(rank * 10)", ranks=2)) == "rank 0: 0\nrank 1: 10"
 
