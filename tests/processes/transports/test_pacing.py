@@ -75,9 +75,8 @@ def too_much(node):
 def test_a_run_that_misses_its_pace_says_by_how_much(transport):
     history = lab.run(too_much, 2, cluster=EIGHT, transport=transport, progress=False)
     planned_s = lab.simulate(too_much, 2, cluster=EIGHT).elapsed_s
-    assert (
-        min(history.missed_s) >= 4 * 0.049 - 0.01 and min(history.missed_s) <= history.elapsed_s - planned_s
-    )
+    # four spans take 49 ms too much each; of what is up to 10 ms late some may be made up, now and then
+    assert 4 * 0.039 <= min(history.missed_s) <= history.elapsed_s - planned_s
     words = f"paced clock, missed by up to {max(history.missed_s):.2g} s"
     assert words in history.plot_timeline().get_suptitle().replace("\n", " ")
 
