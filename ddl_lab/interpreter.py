@@ -6,8 +6,6 @@ loaded once, in a process that never runs an operation; every try forks its rank
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import os
 import re
@@ -142,18 +140,14 @@ def serve() -> None:
     """Load torch, which takes seconds, then fork the ranks of every request on stdin until it closes."""
     import torch.distributed
     import torch.optim
-    import torch.utils.data
+    import torch.utils.data  # noqa: F401
 
-    torch.set_num_threads(1)
-    __import__("torch._dynamo")  # the first optimiser loads it: here once, rather than in each rank
     from .processes.launch.client import SERVER
-    from .training import loss, model  # noqa: F401  so with the digits, and what goes with them
-    from .training.data import load_digits
+    from .processes.launch.forkserver import preload
 
+    __import__("torch._dynamo")  # the first optimiser loads it: here once, rather than in each rank
+    preload()  # one thread, and the digits
     SERVER.eager = False  # what a rank calls is torch.distributed: it forks no workers of its own
-    with contextlib.suppress(OSError, ValueError):  # lines that need the digits will say so
-        load_digits()
-    gc.freeze()  # ranks share what is loaded: their collectors leave it alone
     folder = ""
     try:
         for line in sys.stdin:
