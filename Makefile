@@ -44,8 +44,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 lab: setup
-	$(RUN) -m ddl_lab.learner.copies labs $(MINE)
-	$(RUN) -m jupyterlab --notebook-dir=$(MINE) --LabApp.default_url=/lab/tree/00_start_here.ipynb $(LAB_FLAGS)
+	$(RUN) -m ddl_lab.learner.command --folder $(MINE) $(LAB_FLAGS)
 
 labs: setup
 	$(RUN) tools/make_labs.py

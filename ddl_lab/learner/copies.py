@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import LabError
 from ..history.files import whole_file
+from .stripped import without_outputs
 
 NOTES = ".ddl_lab_copies.json"
 
@@ -104,15 +105,6 @@ def _read_notes(folder: Path) -> dict[str, Any]:
         return {"labs": str(notes["labs"]), "copied": dict(notes["copied"])}
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {"labs": None, "copied": {}}  # then every copy that differs from its lab counts as changed
-
-
-def without_outputs(path: Path) -> str:
-    """A lab as a new reader gets it."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
 def _hash_of(path: Path) -> str | None:

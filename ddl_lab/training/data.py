@@ -21,6 +21,7 @@ import torch
 
 from ..travel import shared
 from ..travel.shared import SharedTensor, shared_name
+from . import course
 from .parts import Part, row_numbers
 from .shards import batches
 
@@ -104,7 +105,7 @@ def _of_ten_classes() -> Digits:
 
 @functools.cache
 def _digits() -> Digits:
-    folder = os.environ.get("DDL_LAB_DATA") or Path(__file__).resolve().parents[2] / "data"
+    folder = os.environ.get("DDL_LAB_DATA") or course.folder("data")
     images, labels = _read(Path(folder) / "digits.npz")
     # RandomState: numpy promises never to change its stream, so the split is the same everywhere
     random = np.random.RandomState(SPLIT_SEED)
@@ -132,7 +133,7 @@ def _split(name: str, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return images uint8 (5000, 28, 28) and labels uint8 (5000,), once the SHA-256 is right."""
     mend = (
-        "bring it back with `git checkout -- data/digits.npz`, make it anew as data/README.md "
+        f"{course.mend('data/digits.npz')}, make it anew as data/README.md "
         "says, or set DDL_LAB_DATA to the folder that holds it"
     )
     try:

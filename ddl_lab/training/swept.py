@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import course
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,13 +20,13 @@ def swept(name: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    folder = os.environ.get("DDL_LAB_DATA") or Path(__file__).resolve().parents[2] / "data"
+    folder = os.environ.get("DDL_LAB_DATA") or course.folder("data")
     file = Path(folder) / "sweeps" / f"{name}.csv"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in file.parent.glob("*.csv"))) or "none"
         raise FileNotFoundError(
             f"there is no table {name!r} in {file.parent}; those there are: {known}. "
-            f"`git checkout -- data/sweeps` brings them back, `python -m tools.sweeps.{name}` makes it anew."
+            f"{course.mend('data/sweeps')}, or make it anew: `python -m tools.sweeps.{name}`."
         )
     with file.open(encoding="utf-8") as lines:
         made = lines.readline().lstrip("# ").rstrip()

@@ -29,7 +29,7 @@ from hub_client import (
     users,
 )
 
-from ddl_lab.learner.copies import without_outputs
+from ddl_lab.learner.stripped import without_outputs
 
 pytestmark = pytest.mark.skipif(
     os.name != "posix" or os.geteuid() != 0 or shutil.which("useradd") is None,
