@@ -13,7 +13,7 @@ RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
-.PHONY: help setup lab labs gate test fuzz restarts grade bench lint map lines classroom-env clean
+.PHONY: help setup lab labs gate test fuzz restarts grade book bench lint map lines classroom-env clean
 
 help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
@@ -25,6 +25,7 @@ help:
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
 	@echo "make gate    run all labs as a reader who predicts nothing, and once more on their core way alone"
+	@echo "make book    the labs as web pages in build/book: the first time some minutes, for the explorers' pictures"
 	@echo "make bench   measure, and print a table"
 	@echo "make map     write docs/package.md anew, from what each file says of itself"
 	@echo "make lines   print how long the core of the package is, and the rest"
@@ -66,6 +67,10 @@ restarts: setup
 
 grade: setup
 	DDL_LAB_GRADE=all $(RUN) -m pytest tests/classroom/test_nbgrader.py
+
+# the pages of build/book need no network and no Python; pictures are kept in build/book-pictures
+book: setup
+	$(RUN) -m tools.book
 
 bench: setup
 	$(RUN) -m benchmarks

@@ -9,6 +9,7 @@ from pathlib import PurePath
 LONGEST = (  # how names begin; a file that isn't among them comes after
     "tests/classroom/test_nbgrader.py",  # makes the classroom's environment, which test_hub.py waits for
     "tests/notebook/",
+    "tests/book/",
     "labs/",
     "tests/classroom/",
     "tests/processes/",

@@ -48,3 +48,15 @@ def test_a_fork_may_name_an_index_of_small_torch_builds(job):
     assert [step["run"] for step in steps] == ["make setup", "make test"], "both install torch"
     assert all("vars.TORCH_INDEX" in step["env"]["TORCH_INDEX"] for step in steps)
     assert "TORCH_INDEX ?=" in (ROOT / "Makefile").read_text()
+
+
+def test_the_book_and_the_release_are_made_by_the_same_targets_and_say_one_version():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())
+    commands = [step["run"] for step in workflow["jobs"]["build"]["steps"] if "run" in step]
+    assert commands[:2] == ["make setup", "make book"] and "DDL_LAB_BOOK=build/book" in commands[2]
+    assert "wheel" in commands[3]
+    assert workflow["jobs"]["pages"]["if"] == "github.ref_type == 'branch'"
+    assert workflow["jobs"]["release"]["if"] == "github.ref_type == 'tag'"
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
