@@ -151,7 +151,7 @@ class Collectives(Messages):
             self._count_group()
         words = call.words(own.dtype, self._group.words(self._family.world_size), asynchronous)
         given = full if call.name == "reduce_scatter" else own
-        given = given.clone() if asynchronous else given
+        given = self._port.copied(given) if asynchronous else given
         return Collective(call.name, call.op, call.src, own, full, chunks, words, given, cost, sizes)
 
     def _finished(self, asked: Asked, waits: float, started: float, ended: float) -> None:

@@ -156,6 +156,7 @@ class Pending:
             del self._node._family.pending[self]
             waits = self._node.now()
             self._node._finished(self._asked, waits, *self._node._port.finish(self._posted))
+            del self._asked, self._given, self._posted  # the handle may lie about: not so the copies
 
     def start(self) -> None:
         """Hand it to the engine: at the call, or at the end of the compute span around it."""

@@ -153,6 +153,9 @@ class Port(Protocol):
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
         """Do it; returns when it began, the last rank being there, and when it ended here."""
 
+    def copied(self, tensor: Tensor) -> Tensor:
+        """What ``tensor``, flat, holds now, for ``start``: where it lies best to be handed over."""
+
     def start(self, group: Group, work: Collective) -> Any:
         """Begin it and return at once, and let no other node act: what ``finish`` and ``look`` take."""
 

@@ -102,6 +102,9 @@ class VirtualPort:
     def collective(self, group: Group, work: Collective) -> tuple[float, float]:
         return self.finish(self.start(group, work))
 
+    def copied(self, tensor: Tensor) -> Tensor:
+        return tensor.clone()
+
     def start(self, group: Group, work: Collective) -> Meeting:
         return self._meetings.enter(self.rank, self.time, group, work)
 

@@ -56,6 +56,7 @@ class Outbox:
     """Room for messages in this rank's region: first fit, freed in any order."""
 
     def __init__(self, start: int, size: int) -> None:
+        self._start, self._end = start, start + size
         self._free = [(start, start + size)]
         self._left: deque[tuple[int, int]] = deque()  # by rooms that were let go of
 
@@ -74,6 +75,10 @@ class Outbox:
                 self._free[i] = (start + need, end)
                 return start
         return None
+
+    def offset_of(self, offset: int) -> int:
+        """``offset`` where it lies in this outbox, else 0."""
+        return offset if self._start <= offset < self._end else 0
 
     def give(self, offset: int, size: int) -> None:
         """Give room back."""

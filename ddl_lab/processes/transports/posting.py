@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from torch import Tensor
+
 from ...node.port import Collective, Group
 from .board import Board, Slot
 from .mailbox import Mailbox
@@ -32,6 +34,9 @@ class Posting(Mailbox):
     @property
     def modelled(self) -> bool:
         return self.pacer is not None
+
+    def copied(self, tensor: Tensor) -> Tensor:
+        return tensor.clone()
 
     def start(self, group: Group, work: Collective) -> Posted:
         self.enters()

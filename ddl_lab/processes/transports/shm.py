@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from weakref import WeakValueDictionary
 
+import torch
 from torch import Tensor
 
 from .areas import Outbox, Region, Room
@@ -41,6 +42,9 @@ class ShmEndpoint(ShmCollectives):
             if message.snapshot:
                 message.keep(inline)
             return 0, size, inline
+        if (offset := self._ready_room.offset_of(address - self._address)):  # a collective's, ``copied``
+            message.loaded, message.ready, message.room = size, True, message.data
+            return offset, size, b""
         room = self._lay_whole(message, size, address)
         if room is None:
             return 0, 0, b""
@@ -48,6 +52,18 @@ class ShmEndpoint(ShmCollectives):
         if message.snapshot:
             message.keep(self._bytes(room.offset, size), room)
         return room.offset, size, b""
+
+    def copied(self, tensor: Tensor) -> Tensor:
+        """In the room for what lies ready, where there is some: its readers copy it from there."""
+        size = tensor.numel() * tensor.element_size()
+        room = self._ready_room.room(size) if size > INLINE else None
+        if room is None:
+            return tensor.clone()
+        block = (ctypes.c_char * size).from_address(self._address + room.offset)
+        block.room = room  # type: ignore[attr-defined]  # in use while a tensor is that looks at the block
+        copy = torch.frombuffer(block, dtype=tensor.dtype)
+        ctypes.memmove(block, tensor.data_ptr(), size)
+        return copy
 
     def _lay_whole(self, message: Outgoing, size: int, address: int) -> Room | None:
         """Lay all of a message; once for all its readers, where it is a collective's."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab.processes.transports.areas import SMALL, Arena
+from ddl_lab.processes.transports.areas import SMALL, Arena, Region
 from ddl_lab.training import buffers
 
 COUNT = 2**13  # 32 kB: worth a place of its own
@@ -109,3 +109,40 @@ def test_gradients_lie_where_all_ranks_reach_them_and_are_the_learners_own():
         return node._port.arena.place(first) != 0, torch.equal(first, kept)
 
     assert lab.run(worker, 2, progress=False).results == [(True, True)] * 2
+
+
+def posts(node, count, dtype):
+    """Post often, wait each time: where the copies lay (True: in shared memory), and if all room is free."""
+    port, lay = node._port, []
+    for _ in range(30):  # of the larger ones more than there is room for at once
+        tensor, output = torch.ones(count).to(dtype), torch.zeros(2 * count).to(dtype)
+        handle = node.all_gather(output, tensor, async_op=True)
+        lay.append(port._ready_room.offset_of(handle._asked.work.given.data_ptr() - port._address) > 0)
+        handle.wait()
+        assert torch.equal(output.to(torch.complex64), torch.ones(2 * count).to(torch.complex64))
+    node.barrier()  # what the other one says of the last of them was said before
+    return lay, port._ready_room.take(Region.READY_SIZE) is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool, torch.float8_e5m2, torch.complex64])
+@pytest.mark.parametrize("count, shared", [(4, False), (1_500_000, True)])
+def test_what_a_posted_collective_gives_is_copied_once_where_its_readers_find_it(dtype, count, shared):
+    run = lab.run(posts, 2, args=(count, dtype), transport="shm", progress=False)
+    assert run.results == [([shared] * 30, True)] * 2
+
+
+def posts_many(node):
+    """Post more than there is room for, then wait for all, last ones first."""
+    tensors = [torch.full((1_000_000,), float(k + node.rank)) for k in range(12)]
+    handles = [node.all_reduce(tensor, async_op=True) for tensor in tensors]
+    port = node._port
+    places = [handle._asked.work.given.data_ptr() - port._address for handle in handles]
+    for handle in reversed(handles):
+        handle.wait()
+    return [port._ready_room.offset_of(p) > 0 for p in places], [t.unique().tolist() for t in tensors]
+
+
+def test_posted_collectives_that_find_no_room_are_carried_out_all_the_same():
+    for lay, sums in lab.run(posts_many, 2, transport="shm", progress=False).results:
+        assert True in lay and False in lay
+        assert sums == [[2.0 * k + 1] for k in range(12)]
