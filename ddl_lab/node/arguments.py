@@ -110,7 +110,8 @@ def readable(node: Caller, name: str, tensor: Any) -> Tensor:
             f"node.{name} on rank {node.rank} got a tensor on {tensor.device}, and the node is on "
             f"{node.device}: move it with .to(node.device)."
         )
-    if type(tensor) is Tensor and tensor.stride() == (1,) and not tensor.requires_grad and lies_flat(tensor):
+    plain = type(tensor) is Tensor and tensor.stride() == (1,) and not tensor.requires_grad
+    if plain and not tensor.is_conj() and not tensor.is_neg():
         return tensor  # it is so already: most messages, and a simulation sends very many
     flat = flattened(tensor)
     if type(tensor) is not Tensor and not _has_memory(flat):

@@ -42,15 +42,42 @@ def seed_node(rank: int) -> None:
 
 def read() -> Any:
     """All three states as they are now."""
-    return _read_torch(), _read_python(), _read_numpy()
+    if _torch_memory is None or _python_memory is None or _gauss_memory is None:
+        return _ask()
+    generator = get_bit_generator()
+    words = _mt19937_memory.tobytes() if generator is _nodes_mt19937 else None
+    of_numpy = generator, words, _gauss_memory.tobytes()
+    return _torch_memory.tobytes(), _python_memory.tobytes(), _python_random.gauss_next, of_numpy
 
 
 def write(states: Any) -> None:
     """Put in force what ``read`` gave."""
-    of_torch, of_python, of_numpy = states
-    _write_torch(of_torch)
-    _write_python(of_python)
-    _write_numpy(of_numpy)
+    if _torch_memory is None or _python_memory is None or _gauss_memory is None:
+        _tell(states)
+        return
+    of_torch, of_python, gauss, (generator, words, second) = states
+    _torch_memory[:] = of_torch
+    _python_memory[:], _python_random.gauss_next = of_python, gauss
+    if get_bit_generator() is not generator:
+        set_bit_generator(generator)
+    if words is not None:
+        _mt19937_memory[:] = words
+    _gauss_memory[:] = second
+
+
+def _ask() -> Any:
+    """As ``read``, where a state does not lie where it was looked for."""
+    of_numpy = get_bit_generator(), np.random.get_state(legacy=False)
+    return _torch_generator.get_state(), random.getstate(), of_numpy
+
+
+def _tell(states: Any) -> None:
+    of_torch, of_python, (generator, of_numpy) = states
+    _torch_generator.set_state(of_torch)
+    random.setstate(of_python)
+    if get_bit_generator() is not generator:
+        set_bit_generator(generator)
+    np.random.set_state(of_numpy)
 
 
 # -- where the states lie in memory ---------------------------------------------------------------
@@ -125,47 +152,3 @@ _torch_memory = _find_torch_state()
 _python_memory = _find_python_state()
 _gauss_memory = _find_numpy_gauss()
 _mt19937_memory = _memory(_nodes_mt19937.ctypes.state_address, 2500)  # 624 words and an index
-
-
-def _read_torch() -> Any:
-    return _torch_generator.get_state() if _torch_memory is None else _torch_memory.tobytes()
-
-
-def _write_torch(state: Any) -> None:
-    if _torch_memory is None:
-        _torch_generator.set_state(state)
-    else:
-        _torch_memory[:] = state
-
-
-def _read_python() -> Any:
-    if _python_memory is None:
-        return random.getstate()
-    return _python_memory.tobytes(), _python_random.gauss_next
-
-
-def _write_python(state: Any) -> None:
-    if _python_memory is None:
-        random.setstate(state)
-    else:
-        _python_memory[:], _python_random.gauss_next = state
-
-
-def _read_numpy() -> Any:
-    generator = get_bit_generator()
-    if _gauss_memory is None:
-        return generator, np.random.get_state(legacy=False), None
-    state = _mt19937_memory.tobytes() if generator is _nodes_mt19937 else None
-    return generator, state, _gauss_memory.tobytes()
-
-
-def _write_numpy(content: Any) -> None:
-    generator, state, gauss = content
-    if get_bit_generator() is not generator:
-        set_bit_generator(generator)
-    if _gauss_memory is None:
-        np.random.set_state(state)
-        return
-    if generator is _nodes_mt19937:
-        _mt19937_memory[:] = state
-    _gauss_memory[:] = gauss

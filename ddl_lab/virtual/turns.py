@@ -13,7 +13,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from ..node.context import NodeContext
 from ..node.port import Ticket
 from ..travel.modules import Spaces
-from ..travel.settings import Settings, watched
+from ..travel.settings import watched
 from ..travel.streams import with_buffers
 from .meetings import Meeting
 from .waits import Waits
@@ -65,23 +65,26 @@ class Turns:
 
     def _enter(self, rank: int) -> None:
         """Put a node's global states in force."""
-        now = self._leave()
+        inside, contexts = self._inside, self._contexts
+        left = None if inside is None else contexts[inside]
+        now = None if left is None else left.leave()
         self._inside = rank
-        context = self._contexts[rank]
+        context = contexts[rank]
         if context is None:
-            context = self._contexts[rank] = NodeContext(rank, spaces=self._spaces, caller=self._outer)
+            context = contexts[rank] = NodeContext(rank, spaces=self._spaces, caller=self._outer)
         context.enter(now)
 
-    def _leave(self) -> Settings | None:
-        """Take them as those of the node that is inside; returns the settings, where it has."""
+    def _leave(self) -> None:
+        """Take them as those of the node that is inside."""
         context = None if self._inside is None else self._contexts[self._inside]
         self._inside = None
-        return None if context is None else context.leave()
+        if context is not None:
+            context.leave()
 
     def block(self, rank: int, since: float, on: Ticket | Meeting) -> None:
         """Let others run until ``on``, waited for since that virtual time, is done."""
         self._waits.begin(rank, since, on)
-        self.give_way()
+        self._home.switch()
         self._waits.end(rank)
 
     def give_way(self) -> None:
