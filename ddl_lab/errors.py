@@ -127,10 +127,14 @@ def failure_of(error: BaseException) -> Failure:
     return Failure(type(error).__name__, told_by(error), frames, notes, kind, tuple(causes))
 
 
+def wants_threads(error: BaseException) -> bool:
+    """Whether the system gave Python or gloo no thread."""
+    return told_by(error).startswith(("can't start new thread", "Resource temporarily unavailable"))
+
+
 def _mend(error: BaseException) -> Iterable[str]:
     """What to try where Python or gloo could start no thread, of which they say no more."""
-    words = "can't start new thread", "Resource temporarily unavailable"
-    if type(error) is RuntimeError and told_by(error).startswith(words):
+    if type(error) is RuntimeError and wants_threads(error):
         yield (
             "the limit on this user's processes (ulimit -u) counts threads: raise it, or try fewer nodes, or "
             "transport='shm', which starts fewer than gloo."

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from ...errors import LabError, LostPeer
+from ...errors import LabError, LostPeer, wants_threads
 from ...node.port import Collective, Group
 from .beside import Mover
 from .board import Board, Slot
@@ -144,6 +144,8 @@ def _devices(local: bool) -> list[Any]:
         named = [make(interface=name.strip()) for name in names.split(",") if name.strip()]
         return named or [dist.ProcessGroupGloo.create_default_device()]
     except RuntimeError as error:
+        if wants_threads(error):
+            raise
         told = f"GLOO_SOCKET_IFNAME={names} names no interface that can be used" if names else _NO_DEVICE
         raise LabError(f"{told} ({str(error).partition(chr(10))[0]})") from None
 

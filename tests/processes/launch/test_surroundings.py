@@ -103,6 +103,59 @@ def test_a_rank_that_may_start_no_thread_is_told_of_the_limit(engine, said):
         engine(worker, 2)
 
 
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NPROC, 2 * (int(sys.argv[2]),))
+import torch
+import ddl_lab as lab
+
+def worker(node):
+    tensor = torch.ones(3)
+    node.all_reduce(tensor)
+    return tensor.tolist()
+
+try:
+    print(lab.run(worker, 2, transport=sys.argv[1], progress=False, timeout_s=60).results)
+except lab.LabError as error:
+    print(error)
+"""
+NOBODY = 64_014  # a user without other processes: the limit counts all of a user's
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+# whose interpreter may lie in a folder of root's; of root's other rights it has none, or no limit would hold
+AS_NOBODY += [f"--{kind}=-all,+dac_read_search" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
+
+
+@pytest.fixture
+def as_nobody(tmp_path):
+    """Runs Python code as a user who has no other processes; returns what it printed."""
+    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("root and setpriv are needed to run as another user; root itself is not bound by limits")
+    may = subprocess.run([*AS_NOBODY, "true"], capture_output=True, text=True)
+    if may.returncode:
+        pytest.skip(f"this system lets root give up no rights: {may.stderr.strip()}")
+    os.chown(tmp_path, NOBODY, NOBODY)
+    script, one_each = tmp_path / "script.py", dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    places = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    places |= dict.fromkeys(("HOME", "TMPDIR", "DDL_LAB_HOME"), str(tmp_path))
+
+    def runs(code, *arguments):
+        script.write_text(code)
+        command = [*AS_NOBODY, sys.executable, str(script), *arguments]
+        environ = os.environ | one_each | places
+        done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return runs
+
+
+def test_a_user_with_few_processes_runs_over_shm_and_gloo_says_what_it_lacks(as_nobody):
+    """``ulimit -u`` counts threads. Of 14, gloo's own are now and then in time, so it gets fewer."""
+    assert as_nobody(LIMITED, "shm", "14") == "[[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]\n"
+    told = as_nobody(LIMITED, "gloo", "10")
+    assert "ulimit -u" in told and "counts threads" in told, told
+
+
 class Wrapped:
     """As the file of a tqdm bar: it asks for its attributes where it has none yet."""
 
