@@ -28,7 +28,7 @@ def updates_per_s(transport: str) -> float:
             lab.sgd_step(model, gradient, lr=0.05)
             if source in answers:
                 answers[source].wait()
-            answers[source] = node.isend(lab.parameters(model), source)
+            answers[source] = node.isend(lab.parameters(model).clone(), source)  # the next step writes to it
         return UPDATES / (node.now() - began)
 
     def worker(node: Node) -> float:
