@@ -152,7 +152,8 @@ class Collectives(Messages):
         words = call.words(own.dtype, self._group.words(self._family.world_size), asynchronous)
         given = full if call.name == "reduce_scatter" else own
         given = self._port.copied(given) if asynchronous else given
-        return Collective(call.name, call.op, call.src, own, full, chunks, words, given, cost, sizes)
+        nth = self._group.calls + 1
+        return Collective(call.name, call.op, call.src, own, full, chunks, words, given, nth, cost, sizes)
 
     def _finished(self, asked: Asked, waits: float, started: float, ended: float) -> None:
         """Record a collective from ``started`` to ``ended``, for which this rank ``waits`` since then."""

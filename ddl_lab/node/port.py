@@ -92,6 +92,7 @@ class Collective:
     chunks: tuple[int, ...]  # elements of each rank's chunk
     call: str  # with dtype and shape: equal on all ranks, or it is a mismatch
     given: Tensor  # what this rank gives: own or full, and a copy of it where the node goes on meanwhile
+    nth: int  # that it is the group's first, second, … by the order of the calls
     cost: Work  # with ``sizes``: the engine's to find, when all ranks have told theirs
     sizes: Sizes | None = (
         None  # gather, scatter, all_to_all: ``own`` has what it gives, ``full`` what it takes

@@ -102,10 +102,10 @@ class Meetings:
 
     def enter(self, rank: int, now: float, group: Group, work: Collective) -> Meeting:
         """Enter a collective at virtual time ``now``; who comes last does the arithmetic for all."""
-        place = (group.key, group.calls)
+        place = (group.key, work.nth)
         meeting = self._open.get(place)
         if meeting is None:
-            meeting = self._open[place] = Meeting(group.ranks, group.calls)
+            meeting = self._open[place] = Meeting(group.ranks, work.nth)
         if meeting.enter(rank, work, now):
             del self._open[place]
             if wrong := meeting.disagreement():

@@ -137,6 +137,21 @@ def test_they_may_be_called_in_a_compute_span_and_in_a_backward_hook(engine):
     assert engine(worker, 3).results == [[6.0] * 4] * 3
 
 
+def test_several_of_one_compute_span_are_told_apart(engine):
+    """Of equal calls each finds its own on the other ranks; of others none is taken for a mismatch."""
+
+    def worker(node):
+        first, second, third = torch.tensor([1.0]), torch.tensor([10.0]), torch.tensor([100.0, 200.0])
+        with node.compute(seconds=1e-3):
+            handles = [node.all_reduce(tensor, async_op=True) for tensor in (first, second, third)]
+        node.barrier()
+        for handle in handles:
+            handle.wait()
+        return first.tolist(), second.tolist(), third.tolist()
+
+    assert engine(worker, 3).results == [([3.0], [30.0], [300.0, 600.0])] * 3
+
+
 def test_a_wait_inside_a_compute_span_is_refused(engine):
     def worker(node):
         handle = node.all_reduce(torch.ones(2), async_op=True)

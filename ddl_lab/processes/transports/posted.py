@@ -25,7 +25,7 @@ class Posted:
 
     def __init__(self, group: Group, work: Collective, entered: float, beside: bool = True) -> None:
         self.group, self.work, self.beside = group, work, beside
-        self.place = (group.key, group.calls)
+        self.place = (group.key, work.nth)
         self.parts: dict[int, Tensor] = {}  # by rank in the group: what it gives
         self.coming: list[Ticket] = []  # shm: what tells that they are here
         self.going: list[Ticket] = []  # shm, of one that blocks: what tells that others have this rank's

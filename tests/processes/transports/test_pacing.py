@@ -201,7 +201,7 @@ def test_a_step_is_its_computing_and_the_longer_of_exchange_and_price(latency_s,
     for room in (endpoint, posting):
         monkeypatch.setattr(room, "nap", here.oversleep)
     one, cost = torch.ones(1), even_work("all_reduce", 1, 2, 4)
-    work = Collective("all_reduce", "sum", 0, one, one, (1, 0), "it", one, cost)
+    work = Collective("all_reduce", "sum", 0, one, one, (1, 0), "it", one, 1, cost)
     for _ in range(20):
         here.computed(here.computes("seconds", 0.02))
         here.collective(Group((0, 1), 0), work)
