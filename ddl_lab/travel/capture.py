@@ -26,7 +26,7 @@ import cloudpickle
 import torch
 
 from .blame import Part, describe_failure
-from .modules import Contents, contents, fill, holders, imported_by, is_own, names_in
+from .modules import Contents, contents, fill, holders, imported_by, is_own, make_way, names_in
 from .pickler import CaptureError as CaptureError
 from .pickler import Pickler
 
@@ -49,6 +49,7 @@ def _dump(value: Any, returns: bool = False, left: Collection[tuple[str, str, st
     stream = io.BytesIO()
     pickler = Pickler(stream, returns)
     pickler.dump(value)
+    pickler.renews = True
     done: list[str] = []
     while not returns and (more := [name for name in pickler.met if name not in done]):
         done.append(more[0])
@@ -87,8 +88,10 @@ def _try(value: Any, returns: bool = False) -> None:
 
 
 def _fails(value: Any) -> bool:
+    pickler = Pickler(io.BytesIO())
+    pickler.renews = True
     try:
-        _try(value)
+        pickler.dump(value)
     except Exception:
         return True
     return False
@@ -119,10 +122,13 @@ def own_modules(data: bytes) -> list[str]:
 
 
 def _load(data: bytes) -> Any:
-    stream, names, *buffers = _parts(data)
+    stream, _, *buffers = _parts(data)
+    names = own_modules(data)
+    for name in names:
+        make_way(name)
     unpickler = pickle.Unpickler(io.BytesIO(stream), buffers=buffers)
     value = unpickler.load()
-    for name in bytes(names).decode().split():
+    for name in names:
         fill(name, unpickler.load())
     return value
 

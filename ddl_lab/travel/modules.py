@@ -179,6 +179,15 @@ def _data(holder: Any) -> dict[str, Any]:
     return found
 
 
+def make_way(name: str) -> None:
+    """Let ``name`` mean the user's module, also where this process has loaded a library's of that name.
+
+    The user's ``calendar.py`` comes first on the path, but who started this process may have come before it.
+    """
+    if name in sys.modules and not is_own(sys.modules[name]):
+        del sys.modules[name]
+
+
 def fill(name: str, data: Contents) -> None:
     """Import module ``name`` and give its holders this data."""
     module = importlib.import_module(name)

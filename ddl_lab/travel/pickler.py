@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+import threading
 import uuid
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
@@ -67,6 +68,9 @@ def _callers_class(sent_id: str, module: str, name: str) -> type:
     return found
 
 
+_LOCKS: dict[type, Any] = {type(make()): make for make in (threading.Lock, threading.RLock)}
+
+
 class Pickler(cloudpickle.Pickler):
     """cloudpickle, with tensors by storage, a node's own classes, and code that keeps its file."""
 
@@ -77,6 +81,7 @@ class Pickler(cloudpickle.Pickler):
         # Arrays, not their PickleBuffers: a view of one in a garbage cycle crashes Python 3.11.
         self.contents = contents
         self._returns = returns
+        self.renews = False  # makes locks anew on every node: those of the user's modules
         self._storages: dict[int, UntypedStorage] = {}  # held, so that no address is used twice
         self.met: dict[str, ModuleType] = {}  # the user's modules that the pickle leads to, by name
         self.mentioned: set[str] = set()  # the names in the code that travels
@@ -93,8 +98,12 @@ class Pickler(cloudpickle.Pickler):
             return unnamed
         if isinstance(obj, FunctionType):
             return self._reduce_function(obj)
+        if self.renews and type(obj) in _LOCKS:
+            return _LOCKS[type(obj)], ()  # nodes of a simulation would wait for each other for ever
         if isinstance(obj, io.TextIOWrapper) and obj not in (sys.stdout, sys.stderr):
             raise Refusal()  # cloudpickle would send the whole file's text
+        if isinstance(obj, threading.Thread):
+            raise Refusal()  # its locks could be made anew, it itself could not
         return super().reducer_override(obj)
 
     def _reduce_tensor(self, tensor: torch.Tensor) -> Any:

@@ -239,6 +239,28 @@ def test_a_workers_file_may_be_named_as_one_of_pythons_own(tmp_path, monkeypatch
             sys.modules[name] = kept
 
 
+@pytest.mark.parametrize("name", ["code", "profile", "calendar"])
+def test_a_helpers_file_may_be_named_as_one_of_pythons_own(tmp_path, monkeypatch, engine, name):
+    """Also where the processes that nodes are made from have loaded Python's."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / f"{name}.py").write_text("hits = 0\ndef hit():\n global hits\n hits += 1\n return hits\n")
+    kept = sys.modules.pop(name, None)
+    try:
+        own = importlib.import_module(name)
+        hit = own.hit
+
+        def worker(node):
+            own.hit()
+            node.barrier()
+            return [hit() for _ in range(1 + node.rank)], own.hits
+
+        assert engine(worker, 2).results == [([2], 2), ([2, 3], 3)] and own.hits == 0
+    finally:
+        sys.modules.pop(name)
+        if kept is not None:
+            sys.modules[name] = kept
+
+
 def test_libraries_and_the_course_are_left_as_they_are():
     assert not any(map(is_own, (os, torch, pytest, lab, itertools, threading, sys.modules["__main__"])))
 
@@ -257,7 +279,37 @@ def test_what_cannot_be_copied_and_counts_for_nobody_works_as_it_is(module, engi
     def worker(node):
         with locked.lock:
             locked.n += 1
-        node.barrier()
+            node.barrier()  # nodes that shared the lock would wait for each other here
         return locked.n
 
     assert engine(worker, 2).results == [1, 1]
+
+
+def test_what_holds_a_lock_is_each_nodes_own(module, engine):
+    counted = module(
+        "counted_of_mine",
+        "import queue, threading\n"
+        "class Counter:\n def __init__(self):\n  self.lock, self.n = threading.RLock(), 0\n"
+        "counter, other, line = Counter(), threading.Lock(), queue.Queue()\nsame = other\n",
+    )
+
+    def worker(node):
+        with counted.counter.lock, counted.other:
+            counted.counter.n += 1 + node.rank
+            counted.line.put(node.rank)
+            node.barrier()  # nodes that shared a lock would wait for each other here
+        return counted.counter.n, counted.line.qsize(), counted.same is counted.other
+
+    assert engine(worker, 2).results == [(1, 1, True), (2, 1, True)]
+    assert counted.counter.n == 0 and counted.line.empty()
+
+
+def test_a_thread_of_a_module_stays_the_modules(module, engine):
+    threaded = module("threaded_of_mine", "import threading\nthread, n = threading.Thread(target=print), 0\n")
+
+    def worker(node):
+        threaded.n += 1 + node.rank
+        node.barrier()
+        return threaded.n, threaded.thread.is_alive()
+
+    assert engine(worker, 2).results == [(1, False), (2, False)] and threaded.n == 0
