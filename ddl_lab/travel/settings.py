@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch.utils import _device
 
+from .meanwhile import shared
+
 _C: Any = torch._C
 _events: Any = asyncio.events
 _warnings: Any = warnings
@@ -40,10 +42,8 @@ class _Watched(dict[bytes, bytes]):
         super().__delitem__(name)
 
 
-# What was last read or written, by setting, for as long as no sign says that it has changed; None: read anew.
+# What was last read or written, by setting, while no sign says that it has changed; None: read anew.
 _seen: dict[str, Any] = {"environ": None, "cwd": None, "filters": None, "logging": None}
-
-
 profiled = [False]  # whether the caller of a simulation profiles it: nodes then call inside its block
 
 
@@ -52,8 +52,6 @@ def watched() -> Iterator[None]:
     """While it lasts, writes to the environment and changes of the working folder are noticed."""
     environ: Any = os.environ
     plain, chdir = environ._data, os.chdir
-    loops = getattr(_events._event_loop_policy, "_local", None)  # asyncio.run leaves none behind
-    loop = dict(vars(loops)) if loops else {}
 
     def noted(path: Any) -> None:
         _seen["cwd"] = None
@@ -63,14 +61,13 @@ def watched() -> Iterator[None]:
     _seen.update(dict.fromkeys(_seen))
     profiled[0] = _C._autograd._profiler_enabled()
     try:
-        yield
+        with shared():
+            yield
     finally:
         plain.clear()
         plain.update(environ._data)
         environ._data, os.chdir = plain, chdir
         profiled[0] = False
-        if loops:
-            vars(loops).update(loop)
 
 
 def read() -> Settings:
@@ -92,12 +89,14 @@ def read() -> Settings:
         _C._get_cudnn_benchmark(),
         _C._get_cudnn_deterministic(),
         _loop(),
+        _C._get_mkldnn_enabled(),
+        _C._get_float32_matmul_precision(),
     )
 
 
 def of_a_fresh_process(now: Settings) -> Settings:
     """What a node begins with: output, warnings, logging and environment as its caller has them."""
-    return (*now[:8], 0, _NO_MODES, 0, False, False, False, False, None)
+    return (*now[:8], 0, _NO_MODES, 0, False, False, False, False, None, True, "highest")
 
 
 def write(target: Settings, now: Settings) -> None:
@@ -247,4 +246,6 @@ _WRITERS = (
     _C._set_cudnn_benchmark,
     _C._set_cudnn_deterministic,
     _put_loop,
+    _C._set_mkldnn_enabled,
+    _C._set_float32_matmul_precision,
 )

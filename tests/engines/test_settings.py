@@ -32,6 +32,8 @@ def stands():
         *(warnings.filters, list(warnings.filters), warnings.showwarning, torch.get_default_device()),
         *(torch.is_anomaly_enabled(), torch.are_deterministic_algorithms_enabled()),
         *(torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        *(torch.backends.mkldnn.enabled, torch.get_float32_matmul_precision(), list(sys.path)),
+        *(sys.getrecursionlimit(), repr(torch.tensor(1 / 3))),
         *(logging.root.level, list(logging.root.handlers), logging.getLogger("mine").level),
     )
 
@@ -114,6 +116,22 @@ def figures(node):
     return plt.gcf() is made, plt.gca().get_title(), len(plt.get_fignums())
 
 
+def arithmetic(node):
+    """What matrix products go by, also on a CPU."""
+    torch.backends.mkldnn.enabled = node.rank == 1
+    torch.set_float32_matmul_precision("high" if node.rank else "medium")
+    node.barrier()
+    return torch.backends.mkldnn.enabled, torch.get_float32_matmul_precision()
+
+
+def conveniences(node):
+    sys.path.append("/nowhere")
+    sys.setrecursionlimit(2_345)
+    torch.set_printoptions(precision=2)
+    node.barrier()
+    return sys.path[-1], sys.getrecursionlimit(), repr(torch.tensor(1 / 3))
+
+
 CASES = {
     output: ["rank 0\nafter 0\n", "rank 1\nafter 1\n"],
     device: [("cpu", "cpu"), ("meta", "meta")],
@@ -122,6 +140,8 @@ CASES = {
     folder: [(False, False), (True, False)],
     warned: [(["rank 0"], False), (["rank 1"], True)],
     logged: ["error 0\n", "info 1\nerror 1\n"],
+    arithmetic: [(False, "medium"), (True, "high")],
+    conveniences: [("/nowhere", 2_345, "tensor(0.33)")] * 2,
     figures: [(True, "0", 1), (True, "1", 1)],
 }
 
