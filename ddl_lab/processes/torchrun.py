@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from ..counted import counted
 from ..errors import LabError, WorkerError, failure_of, worker_error
 from ..history.history import History
 from ..history.recorder import Recorder
@@ -25,7 +26,7 @@ from ..node.node import Node
 from ..node.port import Port
 from ..travel.capture import freeze, freeze_result, thaw, thaw_result
 from .job.limit import TimeLimit
-from .job.meeting import join, place_in_job
+from .job.meeting import UNSET, join, place_in_job
 from .job.network import JobEndpoint
 from .plan import Plan
 from .transports.pacing import die_in_time
@@ -40,7 +41,10 @@ def run_as_rank(worker: Callable[..., Any], args: Sequence[Any], plan: Plan) -> 
     """
     rank, size = place_in_job()
     if plan.nodes != size:
-        raise ValueError(f"nodes={plan.nodes}, and torchrun started {size} processes: make them agree.")
+        raise ValueError(
+            f"nodes={plan.nodes}, and this is one of the {counted(size, 'process', 'processes')} of a job "
+            f"(WORLD_SIZE={size}): make them agree. {UNSET}"
+        )
     called = time.monotonic()
     frozen = freeze(worker, tuple(args))
     endpoint, inbox = join(rank, size, plan.timeout_s)

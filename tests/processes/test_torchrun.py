@@ -147,7 +147,7 @@ def test_faults_under_torchrun_end_the_job_in_words(tmp_path, fault, limit, told
     done = torchrun(script, nodes=2)
     assert done.returncode != 0 and told in done.stderr, done.stderr
     assert ("kept: [1.0]" in done.stdout) == (fault == "raises"), done.stdout
-    assert "refused: nodes=3, and torchrun started 2 processes" in done.stdout
+    assert "refused: nodes=3, and this is one of the 2 processes of a job (WORLD_SIZE=2)" in done.stdout
     assert "refused: transport='shm' under torchrun: choose 'auto', 'gloo'" in done.stdout
 
 
@@ -200,6 +200,12 @@ def test_the_variables_alone_make_a_script_a_rank(tmp_path):
     assert [out for out, _ in said] == ["[0, 1]\ngoes on\n"] * 2, said
 
 
+def test_an_interface_that_is_not_there_is_named_and_nobody_is_blamed(tmp_path, monkeypatch):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "nope0")
+    out, err = rank(tmp_path, 0, 1, free_port(), limit=20).communicate(timeout=120)
+    assert out.startswith("LabError: rank 0: GLOO_SOCKET_IFNAME=nope0 names no interface of this"), (out, err)
+
+
 @pytest.mark.parametrize("who", [0, 1])
 def test_a_rank_that_nobody_joins_says_so_and_names_the_variables(tmp_path, who):
     out, err = rank(tmp_path, who, 3, free_port(), limit=2).communicate(timeout=120)
@@ -244,3 +250,10 @@ def test_a_rank_that_a_job_cannot_have_is_refused(monkeypatch, who, size):
         monkeypatch.setenv(name, text)
     with pytest.raises(ValueError, match=f"RANK='{who}' and WORLD_SIZE='{size}' in the environment"):
         lab.run(lambda node: None, 2)
+
+
+def test_one_process_of_a_job_that_somebody_forgot_says_which_variables_to_unset(monkeypatch):
+    for name, text in {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "x", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(ValueError, match=r"the 1 process of a job \(WORLD_SIZE=1\).*unset them"):
+        lab.run(lambda node: None, 2, progress=False)

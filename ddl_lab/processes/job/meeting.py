@@ -51,6 +51,11 @@ def join(rank: int, size: int, timeout_s: float | None) -> tuple[JobEndpoint, Ne
     if not met.wait(min(patience_s or _FOREVER_S, _FOREVER_S)) or isinstance(found[0], Exception):
         here = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         why = f" ({str(found[0]).partition(chr(10))[0]})" if found else ""
+        if "Unable to find address for" in why and (names := os.environ.get("GLOO_SOCKET_IFNAME")):
+            raise LabError(
+                f"rank {rank}: GLOO_SOCKET_IFNAME={names} names no interface of this host, or one without an "
+                "address: `ip -brief address` lists them."
+            )
         raise LabError(
             f"rank {rank} is not joined by all {size} processes of its job (WORLD_SIZE={size}), which meet "
             f"at {here}, within {patience_s:g} s{why}. Start them together, or give them longer by "

@@ -42,7 +42,7 @@ class ShmEndpoint(ShmCollectives):
             if message.snapshot:
                 message.keep(inline)
             return 0, size, inline
-        if (offset := self._ready_room.offset_of(address - self._address)):  # a collective's, ``copied``
+        if offset := self._ready_room.offset_of(address - self._address):  # a collective's, ``copied``
             message.loaded, message.ready, message.room = size, True, message.data
             return offset, size, b""
         room = self._lay_whole(message, size, address)
