@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, count
 from typing import Any, Protocol
@@ -68,6 +68,22 @@ def endless(data: Samples, node: Place | None, batch_size: int) -> Iterator[Batc
     """Yield ``batches`` of one epoch after another, without an end; raises as they do, at the call."""
     later = (batches(data, node, batch_size, epoch) for epoch in count(1))
     return chain(batches(data, node, batch_size), chain.from_iterable(later))
+
+
+def own(data: Samples | Sequence[Samples], node: Place, batch_size: int) -> Iterator[Batch]:
+    """Yield this node's batches without an end: of its share of ``data``, or of a list its own entry.
+
+    A list has a data set for each rank, and they may differ in size: nodes take equally many batches, not
+    equally many epochs. Raises ``ValueError`` for a list of another length, and as ``batches`` does.
+    """
+    if not isinstance(data, Sequence):
+        return endless(data, node, batch_size)
+    rank, world_size = _place("own", node)
+    if len(data) != world_size:
+        raise ValueError(
+            f"own: {counted(len(data), 'data set')} for {counted(world_size, 'node')}: give one a rank"
+        )
+    return endless(data[rank], None, batch_size)
 
 
 def poisson_batches(
