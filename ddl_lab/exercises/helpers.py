@@ -42,7 +42,8 @@ def _equal(before: Any, after: Any) -> bool:
         return len(before) == len(after) and all(map(_equal, before, after))
     if isinstance(before, dict):
         return before.keys() == after.keys() and all(_equal(before[k], after[k]) for k in before)
-    return not isinstance(before, int | float | str) or before == after
+    both_nan = before != before and after != after
+    return not isinstance(before, int | float | str) or before == after or both_nan
 
 
 def same_shape(got: Any, expected: Any, what: str = "the result") -> None:
