@@ -13,7 +13,7 @@ RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
-.PHONY: help setup lab labs gate test fuzz restarts grade book bench lint map lines classroom-env clean
+.PHONY: help setup lab labs gate test fuzz restarts frameworks grade book bench lint map lines classroom-env clean
 
 help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
@@ -21,6 +21,7 @@ help:
 	@echo "make test    check everything: ruff, mypy, tests, labs"
 	@echo "make fuzz    programs by chance and faults in all places, many minutes"
 	@echo "make restarts   twenty jobs of torchrun whose ranks are killed twice each, some minutes"
+	@echo "make frameworks   install and run all frameworks of lab 17, and write data/frameworks.csv: 8 GB"
 	@echo "make grade   all labs through nbgrader, untouched and answered, some minutes"
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
@@ -65,6 +66,10 @@ fuzz: setup
 restarts: setup
 	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/processes/test_torchrun.py -k restarted
 
+# where they are put: DDL_LAB_FRAMEWORKS, or the learner's own folder
+frameworks: setup
+	$(RUN) -m tools.make_frameworks
+
 grade: setup
 	DDL_LAB_GRADE=all $(RUN) -m pytest tests/classroom/test_nbgrader.py
 
@@ -91,6 +96,6 @@ classroom-env:
 	@$(PYTHON) tools/make_classroom.py $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
 clean:
-	rm -rf $(VENV) .venv-classroom .venv-classroom.lock build dist downloads test-artefacts .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .venv-classroom .venv-classroom.lock .frameworks build dist downloads test-artefacts .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -path ./$(MINE) -prune -o -name __pycache__ -prune -exec rm -rf {} +
 	find . -path ./$(MINE) -prune -o -name .ipynb_checkpoints -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import moved
 
 if TYPE_CHECKING:
+    from . import frameworks
     from .cluster.model import Cluster, geometric
     from .errors import CollectiveMismatch, DeadlockError, LabError, StoppedRun, WorkerError
     from .exercises.standing import progress
@@ -52,13 +53,15 @@ _ROOMS = {
 }
 _HISTORIES = ("History", "run", "start", "simulate", "Simulation", "keep_going")  # what gives one
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-__all__ = ["load_digits", *_ROOM_OF]  # noqa: PLE0604  (names, from the table above)
+__all__ = ["frameworks", "load_digits", *_ROOM_OF]  # noqa: PLE0604  (names, from the table above)
 
 
 moved.install()
 
 
 def __getattr__(name: str) -> Any:
+    if name == "frameworks":  # the whole room: `lab.frameworks` shows its table
+        return importlib.import_module(".frameworks", __name__)
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'ddl_lab' has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)

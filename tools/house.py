@@ -17,7 +17,7 @@ MAP = ROOT / "docs" / "package.md"
 
 # Imports point downward only, or stay on a floor: tests/house/test_floors.py holds the package to it.
 FLOORS = {
-    5: ["widgets", "exercises", "learner"],  # what the learner touches
+    5: ["widgets", "exercises", "learner", "frameworks"],  # what the learner touches
     4: ["plots", "strategies"],  # what is drawn, and what is taught
     3: ["processes", "virtual", "restarts", "forecast", "ticker", "interpreter"],  # the two engines
     2: ["node", "training"],  # what a worker is given, and its task

@@ -58,7 +58,7 @@ def batches(
     if done * samples // steps != first:  # no step of this many nodes ends there
         done, start, steps = 0, first, _steps(samples - first, world_size, batch_size)
     left, parts = samples - start, steps * world_size
-    order = _order(samples, seed, epoch)
+    order = epoch_order(samples, seed, epoch)
     mine = range(done * world_size + rank, parts, world_size)
     cuts = [(start + part * left // parts, start + (part + 1) * left // parts) for part in mine]
     return _rows(data, [order[begin:end] for begin, end in cuts])
@@ -117,7 +117,7 @@ def _steps(samples: int, world_size: int, batch_size: int) -> int:
 
 
 @lru_cache(maxsize=8)
-def _order(samples: int, seed: int, epoch: int) -> torch.Tensor:
+def epoch_order(samples: int, seed: int, epoch: int) -> torch.Tensor:
     """The epoch's order, (samples,): the nodes of a simulation share one and only read it."""
     # RandomState: its stream never changes, and this one is not numpy's global one
     return torch.from_numpy(np.random.RandomState([seed, epoch]).permutation(samples))

@@ -1,0 +1,180 @@
+"""Environments: refused in words where they can't be, ready only when all is there, taken away again."""
+
+import _thread
+import dataclasses
+import functools
+import os
+import re
+import threading
+import venv
+from pathlib import Path
+
+import pytest
+from beside import nobody
+from faulty import descendants
+from waiting import wait_until
+
+import ddl_lab as lab
+from ddl_lab.frameworks import environments, installing
+from ddl_lab.frameworks.environments import ENVIRONMENTS, Environment, this_python, this_system
+from ddl_lab.frameworks.installing import CantInstall
+from ddl_lab.frameworks.table import FRAMEWORKS
+
+HEAD = f"# python: {this_python()}\n# system: {this_system()}\n# megabytes: 50\n# seconds: 130\n"
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """An environment of no packages, whose lock and folder are the test's."""
+    monkeypatch.setenv("DDL_LAB_FRAMEWORKS", str(tmp_path / "shared"))
+    monkeypatch.setattr(environments, "LOCKS", tmp_path)
+    (tmp_path / "empty.lock").write_text(HEAD)
+    return Environment(name="empty", asked=())
+
+
+def yes(question):
+    return True
+
+
+def never(question):
+    raise AssertionError("asked in spite of all")
+
+
+def test_it_tells_size_place_and_minutes_and_does_nothing_without_a_yes(empty):
+    asked = []
+    assert not installing.install(empty, agreed=lambda question: asked.append(question))
+    assert asked == [f"empty: 50 MB into {empty.folder}, about 2 minutes. Install it?"]
+    assert not empty.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (f"python: {this_python()}", "python: 3.4", r"is for .* and Python 3\.4; this is"),
+        (f"system: {this_system()}", "system: Plan9 mips", r"is for Plan9 mips and Python"),
+        (
+            "megabytes: 50",
+            "megabytes: 999999999",
+            r"takes [\d,]+ MB while it is installed, and [\d,]+ MB are free",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words_before_anything_is_asked(empty, old, new, words):
+    empty.lock.write_text(HEAD.replace(old, new))
+    with pytest.raises(CantInstall, match=words):
+        installing.install(empty, agreed=never)
+
+
+def test_a_missing_tool_is_named(empty):
+    compiled = dataclasses.replace(empty, tools=("sh", "no-such-compiler"))
+    with pytest.raises(CantInstall, match="empty needs no-such-compiler, which isn't here"):
+        installing.install(compiled, agreed=never)
+
+
+def test_a_shared_folder_that_one_only_reads_is_told(empty, monkeypatch):
+    monkeypatch.setattr(installing.os, "access", lambda *_: False)
+    with pytest.raises(CantInstall, match="a shared folder that you only read: ask who looks after it"):
+        installing.install(empty, agreed=never)
+
+
+def test_one_cut_short_is_not_ready_and_the_next_try_goes_on(empty, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    builder = functools.partial(
+        venv.EnvBuilder, symlinks=True
+    )  # pip would take ten seconds, and does nothing
+    monkeypatch.setattr(installing.venv, "EnvBuilder", lambda clear, **_: builder(clear=clear))
+    monkeypatch.setattr(installing, "_works", lambda python: python.exists())
+    monkeypatch.setattr(installing, "_pip", lambda *_: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(installing, "_pip", stop)
+        with pytest.raises(KeyboardInterrupt):
+            installing.install(empty, agreed=yes)
+    assert empty.python.exists() and not empty.is_ready()
+    made = empty.python.lstat().st_mtime_ns
+    assert installing.install(empty, agreed=yes) and empty.is_ready()
+    assert empty.python.lstat().st_mtime_ns == made, "it was made anew"
+    assert installing.install(empty, agreed=never), "it is ready: nobody is asked"
+    empty.lock.write_text(HEAD + "# another lock\n")
+    assert not empty.is_ready()
+    installing.remove(empty)
+    assert not empty.folder.exists()
+
+
+def test_what_pip_says_is_told_where_it_fails(empty, monkeypatch):
+    called, pip = [], installing._pip
+    monkeypatch.setattr(installing, "_works", lambda python: True)
+    alone = dataclasses.replace(empty, beside=False)
+    fails = ["sh", "-c", "echo there is no such package; exit 1"]
+    monkeypatch.setattr(
+        installing, "_pip", lambda command, name, pins: called.append(command) or pip(fails, name, pins)
+    )
+    with pytest.raises(CantInstall, match=r"pip couldn't install empty:\n  there is no such package"):
+        installing.install(alone, torch_index="an-index", agreed=yes)
+    assert called[0][-4:] == ["--extra-index-url", "an-index", "-r", str(empty.lock)]
+    assert not empty.is_ready()
+
+
+def test_an_interrupt_ends_pip_and_what_it_has_started():
+    there = []
+
+    def press():
+        wait_until(lambda: len(descendants(os.getpid())) == 2)
+        there.extend(descendants(os.getpid()))
+        _thread.interrupt_main()
+
+    finger = threading.Thread(target=press)
+    finger.start()
+    with pytest.raises(KeyboardInterrupt):
+        installing._pip(["sh", "-c", "echo Collecting it; sleep 600 & wait"], "it", 3)
+    finger.join()
+    wait_until(lambda: nobody(there), "pip goes on")
+
+
+def test_where_nobody_sits_nothing_is_fetched(empty, monkeypatch, capsys):
+    monkeypatch.setitem(ENVIRONMENTS, "mpi", empty)
+    lab.frameworks.mpi.install()
+    assert "Nobody is here to say yes" in capsys.readouterr().out
+    assert not empty.folder.exists()
+
+
+def test_a_framework_that_is_not_there_says_how_to_get_it(empty, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENTS, "mpi", empty)
+    with pytest.raises(
+        lab.LabError, match=r"isn't installed: lab\.frameworks\.mpi\.install\(\) does it, about 50 MB"
+    ):
+        lab.frameworks.mpi.run(2)
+    assert "not installed" in repr(lab.frameworks.mpi)
+
+
+def test_the_table_has_a_row_a_framework_and_unknown_names_are_answered_with_those_there_are():
+    rows = repr(lab.frameworks).splitlines()[1:]
+    assert sorted(row.split()[0] for row in rows) == dir(lab.frameworks)
+    assert "<table>" in lab.frameworks._repr_html_()
+    with pytest.raises(AttributeError, match=r"has no 'pytorch'; it has ddp, torchrun"):
+        _ = lab.frameworks.pytorch
+
+
+@pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
+def test_a_lock_pins_everything_to_the_digit_and_names_no_index(name):
+    environment = ENVIRONMENTS[name]
+    if not environment.lock.is_file():
+        pytest.skip(f"{name} has no lock yet")
+    for what in ("python", "system", "megabytes", "seconds"):
+        assert environment.told(what)
+    for line in environment.lock.read_text().splitlines():
+        assert line.startswith("#") or (len(line.split("==")) == 2 and "+" not in line), line
+        assert "://" not in line and "@" not in line
+    pins = environment.lock.read_text()
+    for asked in environment.asked:
+        assert asked.split("[")[0].split("=")[0].split("<")[0].lower() + "==" in pins.lower()
+
+
+def test_the_readme_tells_what_each_takes():
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    told = dict(re.findall(r"^\| (`\w+`[^|]*) \| ([\d,]+) \|", text, re.M))
+    for environment in ENVIRONMENTS.values():
+        names = ", ".join(f"`{f.name}`" for f in FRAMEWORKS.values() if f.environment == environment.name)
+        if environment.lock.is_file():
+            assert told[names] == f"{int(environment.told('megabytes')):,}"

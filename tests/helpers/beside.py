@@ -1,0 +1,71 @@
+"""What tests of lab.frameworks are run with: a small environment of MPI, interrupts, and who is there."""
+
+import _thread
+import functools
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from classroom import pip_works
+from faulty import alive, descendants
+from waiting import eventually
+
+from ddl_lab.frameworks import installing, running
+from ddl_lab.frameworks.environments import ENVIRONMENTS
+
+OWN = Path(__file__).parents[2] / ".frameworks"  # a place for MPI where the machine has none for all
+
+
+@pytest.fixture(autouse=True, scope="module")
+def place():
+    """Where environments lie: as whoever looks after this machine has it, else in this folder."""
+    with pytest.MonkeyPatch.context() as patched:
+        if not os.environ.get("DDL_LAB_FRAMEWORKS"):
+            patched.setenv("DDL_LAB_FRAMEWORKS", str(OWN))
+        yield
+
+
+@functools.cache
+def _with_mpi():
+    try:
+        installing.install(ENVIRONMENTS["mpi"], agreed=lambda question: True)
+    except installing.CantInstall as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture
+def mpi(place):
+    """MPI, installed if it isn't. Where pip reaches nothing the test skips; where it does, it fails."""
+    why = _with_mpi()
+    if why and "pip couldn't" in why and pip_works():
+        pytest.fail(f"pip works here, but {why}")
+    if why:
+        pytest.skip(why)
+
+
+def interrupted(run, nodes, monkeypatch):
+    """(folder, pids): run ``run``, and press Ctrl-C once all ranks train; who was there then."""
+    told, write = [], running.write_task
+    monkeypatch.setattr(
+        running, "write_task", lambda folder, epochs: told.append(folder) or write(folder, epochs)
+    )
+    there = []
+
+    def press():
+        if eventually(lambda: told and len(list(told[0].glob("began-*"))) == nodes, 240):
+            there.extend(descendants(os.getpid()))
+            _thread.interrupt_main()
+
+    finger = threading.Thread(target=press)
+    finger.start()
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    finger.join()
+    return told[0], there
+
+
+def nobody(pids):
+    """Whether none of these processes lives, and none of this one's children does."""
+    return not alive(pids) and not descendants(os.getpid())
