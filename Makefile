@@ -13,7 +13,7 @@ RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 PIP = $(RUN) -m pip --disable-pip-version-check install
 
-.PHONY: help setup lab labs gate test fuzz restarts frameworks grade book bench lint map lines classroom-env clean
+.PHONY: help setup lab labs gate test fuzz restarts frameworks grade book reach bench lint map lines classroom-env clean
 
 help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
@@ -27,6 +27,7 @@ help:
 	@echo "make labs    run all labs and rewrite their outputs"
 	@echo "make gate    run all labs as a reader who predicts nothing, and once more on their core way alone"
 	@echo "make book    the labs as web pages in build/book: the first time some minutes, for the explorers' pictures"
+	@echo "make reach   all labs by jupyter execute, papermill, a plain kernel and Notebook 7, half an hour"
 	@echo "make bench   measure, and print a table"
 	@echo "make map     write docs/package.md anew, from what each file says of itself"
 	@echo "make lines   print how long the core of the package is, and the rest"
@@ -76,6 +77,9 @@ grade: setup
 # the pages of build/book need no network and no Python; pictures are kept in build/book-pictures
 book: setup
 	$(RUN) -m tools.book
+
+reach: setup
+	DDL_LAB_REACH=all $(RUN) -m pytest tests/reach
 
 bench: setup
 	$(RUN) -m benchmarks

@@ -85,8 +85,10 @@ def load_digits(classes: int = 2) -> Digits:
     """
     from .processes.launch.client import SERVER
     from .processes.plan import is_rank
+    from .training.course import check_torch
     from .training.data import load_digits as load
 
+    check_torch()
     if not is_rank():  # under torchrun there is nothing to fork
         SERVER.warm_up()
     return load(classes)

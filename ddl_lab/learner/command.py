@@ -31,6 +31,9 @@ def main(words: list[str] | None = None) -> int:
         print(f"ddl-lab: {error}", file=sys.stderr)
         return 1
     print(*said, sep="\n", flush=True)
+    if asked.copies_only:
+        return 0
+    print("JupyterLab starts; Ctrl-C twice in this window ends it.", flush=True)
     if asked.no_browser:
         further = ["--no-browser", *further]
     server = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={mine}"]
@@ -56,7 +59,6 @@ def prepare(mine: Path) -> list[str]:
         f"ddl_lab {metadata.version('ddl_lab')}: {counted(there, 'lab')}, read from {labs}",
         f"your own copies:  {mine.resolve()}",
         f"your predictions: {file.home()}",
-        "JupyterLab starts; Ctrl-C twice in this window ends it.",
     ]
 
 
@@ -69,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--folder", default="my_labs", help="where your copies are (default: my_labs, here)")
     parser.add_argument("--no-browser", action="store_true", help="don't open a browser, print the address")
+    parser.add_argument("--copies-only", action="store_true", help="copy the labs, and open nothing")
     return parser
 
 

@@ -1,8 +1,13 @@
-"""Where the course's own files lie: beside the package in the repository, inside it in a wheel."""
+"""Where the course's own files lie, in the repository or in a wheel; and which torch it was tested with."""
 
 from __future__ import annotations
 
+import warnings
+from importlib import metadata
 from pathlib import Path
+
+import torch
+from packaging.requirements import Requirement
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -23,3 +28,19 @@ def mend(path: str) -> str:
     if (_PACKAGE.parent / ".git").exists():
         return f"bring it back with `git checkout -- {path}`"
     return f"take {path} from a fresh copy of the course"
+
+
+def check_torch(version: str = torch.__version__, asked: list[str] | None = None) -> None:
+    """Warn where torch's ``version`` isn't one that the package asks for; ``asked``: all it asks for."""
+    if asked is None:
+        try:
+            asked = metadata.requires("ddl_lab") or []
+        except metadata.PackageNotFoundError:  # a copy of the package that nobody installed
+            return
+    for need in map(Requirement, asked):
+        if need.name == "torch" and not need.specifier.contains(version.partition("+")[0], prereleases=True):
+            warnings.warn(
+                f"ddl_lab is tested with torch{need.specifier}, and this is torch {version}: numbers may "
+                f"differ, calls may fail. pip install 'torch{need.specifier}' mends it.",
+                stacklevel=3,
+            )

@@ -1,5 +1,6 @@
 """The workflow for forks runs what a contributor runs: the targets of the Makefile, on Linux and macOS."""
 
+import json
 import re
 import tomllib
 from pathlib import Path, PurePath
@@ -60,3 +61,16 @@ def test_the_book_and_the_release_are_made_by_the_same_targets_and_say_one_versi
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_services_that_open_the_course_elsewhere_run_commands_that_are_there():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    for command in container["postCreateCommand"].split(" && "):
+        words = command.split()
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M)
+        else:
+            assert words == [".venv/bin/ddl-lab", "--copies-only"]
+    script = ROOT / "binder" / "postBuild"
+    assert script.stat().st_mode & 0o111 and "ddl-lab --copies-only" in script.read_text()
+    assert (ROOT / "binder" / "environment.yml").read_text() == (ROOT / "environment.yml").read_text()
