@@ -53,7 +53,7 @@ labs: setup
 	$(RUN) tools/make_labs.py
 
 gate: setup
-	DDL_LAB_GATE=all $(RUN) -m pytest -q tests/labs/test_gate.py tests/labs/test_ways.py
+	DDL_LAB_GATE=all $(RUN) -m pytest -q tests/labs/test_gate.py tests/labs/test_ways.py tests/labs/test_lab_05.py
 
 # whole files side by side, those that take long first (tests/conftest.py)
 test: lint
@@ -61,7 +61,7 @@ test: lint
 
 # tests that strike by chance, or many times, at full length: after a change to an engine
 fuzz: setup
-	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/engines/test_fuzz.py tests/processes
+	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/engines tests/processes tests/notebook/test_kernel.py
 
 # torchrun starts killed ranks again: twenty jobs, two kills each
 restarts: setup

@@ -352,10 +352,10 @@ def test_groups_renumber_nest_and_stay_apart(engine):
 def test_a_rank_may_be_in_64_groups_with_collectives(engine):
     def worker(node):
         met = 0
-        for size in (2, 3, 4, 5):
-            for ranks in itertools.combinations(range(8), size):
-                if node.rank in ranks:
-                    node.group(ranks).barrier()
+        for size in (1, 2, 3, 4):
+            for others in itertools.combinations(range(1, 8), size):
+                if node.rank in (0, *others):
+                    node.group([0, *others]).barrier()
                     met += 1
                     node.record(met=met)
 

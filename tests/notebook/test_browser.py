@@ -325,11 +325,19 @@ def test_in_the_dark_theme_it_is_readable(reader):
     reader.shoot("explorer-dark")
 
 
+SWEPT = ("s00-sweep", "s00-sweep-reveal", "s00-sweep-figure", "s00-sweep-share", "s00-explore-look")
+
+
 def test_lab_00_as_a_reader_meets_it(reader):
-    """All cells run, the controls wait for a prediction, a dragged slider shows what ``simulate`` says."""
+    """Its cells run, the controls wait for a prediction, a dragged slider shows what ``simulate`` says.
+
+    Up to the failure on purpose, without the sweep: nbval runs them all.
+    """
     path = ROOT / "labs/00_start_here.ipynb"
     lab_00 = json.loads(path.read_text())
-    lab_00["cells"] = cells = [cell for cell in lab_00["cells"] if cell["id"] not in TIMINGS]
+    cells = [cell for cell in lab_00["cells"] if cell["id"] not in TIMINGS and cell["id"] not in SWEPT]
+    end = [cell["id"] for cell in cells].index("s00-fail-after")
+    lab_00["cells"] = cells = cells[: end + 1]
     (reader.server.folder / path.name).write_text(json.dumps(lab_00))
     ids = [cell["id"] for cell in cells]
     met = Reader(reader.page, reader.server, path.name, ids.index("s00-explore"))

@@ -141,7 +141,13 @@ def test_a_caller_that_may_have_no_more_threads(transport, monkeypatch):
 # the fork server is killed
 
 
-@pytest.mark.parametrize("state", ["loading", "running", "stopped"])
+STATES = [("loading", "shm"), ("running", "gloo"), ("stopped", "shm")]
+
+if FUZZ:
+    STATES = [(state, transport) for state, _ in STATES for transport in TRANSPORTS]
+
+
+@pytest.mark.parametrize(("state", "transport"), STATES)
 def test_the_fork_server_killed_during_a_run(transport, state, tmp_path):
     def worker(node, *_):
         stopped_rank(node) if state == "stopped" else hold()
@@ -207,7 +213,7 @@ SCRIPT = """
 """
 
 
-@pytest.mark.parametrize(("state", "transport"), [("loading", "gloo"), ("running", "gloo")])
+@pytest.mark.parametrize(("state", "transport"), [("loading", "gloo"), ("running", "shm")])
 def test_a_killed_caller_leaves_nothing(state, transport, tmp_path):
     folder, temporary = tmp_path / "seen", tmp_path / "temporary"
     folder.mkdir(), temporary.mkdir()

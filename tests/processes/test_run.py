@@ -5,10 +5,8 @@ import os
 import re
 import signal
 import stat
-import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 import warnings
@@ -405,51 +403,6 @@ def test_ctrl_c_ends_ranks_that_do_not_listen(transport, after_s):
 def test_a_worker_outside_the_kernels_process_group_does_not_get_its_ctrl_c():
     groups = quietly(lambda node: os.getpgid(0), 2).results
     assert os.getpgid(0) not in groups
-
-
-def test_a_run_after_the_fork_server_was_killed_starts_a_new_one():
-    first = SERVER.pid
-    os.kill(first, signal.SIGKILL)
-    wait_until(lambda: SERVER.pid is None)
-    assert quietly(lambda node: node.rank, 2).results == [0, 1]
-    assert SERVER.pid != first
-
-
-def test_the_fork_server_killed_during_a_run_ends_the_run_in_words():
-    run = lab.start(forever, 2, progress=False)
-    wait_until(lambda: len(run.history.metrics) > 3)
-    pids = run.pids
-    os.kill(SERVER.pid, signal.SIGKILL)
-    with pytest.raises(lab.LabError, match="fork server ended"):
-        run.wait()
-    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
-
-
-SCRIPT = """
-    import ddl_lab as lab, os, time
-    def forever(node):
-        while True:
-            node.barrier()
-            node.record(at=node.now())
-    if __name__ == "__main__":
-        run = lab.start(forever, 2, transport="{transport}", progress=False)
-        while len(run.history.metrics) < 5:
-            time.sleep(0.01)
-        from ddl_lab.processes.launch.client import SERVER
-        print(SERVER.pid, *run.pids, flush=True)
-        time.sleep(60)
-"""
-
-
-def test_when_the_caller_is_killed_its_workers_and_server_end(transport, tmp_path):
-    script = tmp_path / "caller.py"
-    script.write_text(textwrap.dedent(SCRIPT.format(transport=transport)))
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environ) as caller:
-        pids = [int(pid) for pid in caller.stdout.readline().split()]
-        assert len(pids) == 3 and all(psutil.pid_exists(pid) for pid in pids)
-        caller.kill()
-    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
 
 
 # isolation

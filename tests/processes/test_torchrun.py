@@ -61,7 +61,7 @@ TRAIN = """
 """
 
 
-@pytest.mark.parametrize("hosts", [1, 2])
+@pytest.mark.parametrize("hosts", [1, 2] if FUZZ else [2])  # on one host others below start
 def test_the_same_file_trains_the_same_parameters_alone_and_under_torchrun(tmp_path, hosts):
     script = tmp_path / "train.py"
     script.write_text(textwrap.dedent(TRAIN))

@@ -122,8 +122,9 @@ def distance(one, other):
     return ((one - other).norm() / other.norm()).item()
 
 
-@engines
-@pytest.mark.parametrize("nodes", range(1, 6))
+@pytest.mark.parametrize(
+    ("engine", "nodes"), [(e, n) for e in ENGINES for n in range(1, 6) if e != "gloo" or n == 3]
+)
 def test_every_exchange_equals_its_compression_in_one_process(engine, nodes):
     memory = nodes != 2  # and without, on two
     history = ENGINES[engine](every_way, nodes, args=(DATA, memory))

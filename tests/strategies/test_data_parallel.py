@@ -38,6 +38,10 @@ ENGINES = {
     "gloo": partial(RUN, transport="gloo"),
 }
 engines = pytest.mark.parametrize("engine", ENGINES)
+# over gloo with three: that its calls do the same on any number of nodes, tests/engines holds
+engines_and_nodes = pytest.mark.parametrize(
+    ("engine", "nodes"), [(e, n) for e in ENGINES for n in NODES if e != "gloo" or n == 3]
+)
 FREE = lab.Cluster(speeds=1.0, jitter="exponential", latency_s=0.0, bandwidth_bytes_per_s=1e15)
 P = 201_217
 
@@ -77,8 +81,7 @@ def distance(one, other):
     return ((one - other).norm() / other.norm()).item()
 
 
-@engines
-@pytest.mark.parametrize("nodes", NODES)
+@engines_and_nodes
 def test_it_equals_one_process_that_accumulates_in_rank_order(engine, nodes):
     expected = alone(DATA, nodes)
     results = ENGINES[engine](data_parallel, nodes, args=(DATA, 50, 2)).results
@@ -95,8 +98,7 @@ def test_it_equals_one_batch_of_n_times_the_size_up_to_rounding(nodes):
     assert distance(parallel, large) < 1e-6
 
 
-@engines
-@pytest.mark.parametrize("nodes", NODES)
+@engines_and_nodes
 def test_unequal_shares_are_weighted_by_their_samples(engine, nodes):
     expected = alone(ODD, nodes, 50, 2, 0.5, weighted=True)
     results = ENGINES[engine](weighted_parallel, nodes, args=(ODD, 50, 2, 0.5)).results
@@ -134,8 +136,7 @@ def test_nobody_leaves_a_step_before_the_last_has_come():
     assert len(last_in) == 3 and (first_out >= last_in).all()
 
 
-@engines
-@pytest.mark.parametrize("nodes", NODES)
+@engines_and_nodes
 def test_accumulating_gives_the_same_numbers_for_fewer_messages(engine, nodes):
     run = ENGINES[engine]
     sparse = run(accumulating_parallel, nodes, args=(DATA, 2, 25, 2))
