@@ -19,7 +19,7 @@ help:
 	@echo "make setup   make .venv from requirements.lock (does nothing when it is up to date)"
 	@echo "make lab     open your own copies of the labs (in $(MINE)) in JupyterLab"
 	@echo "make test    check everything: ruff, mypy, tests, labs"
-	@echo "make fuzz    programs by chance and faults in all places, many minutes"
+	@echo "make fuzz    programs by chance, all combinations, faults in all places: many minutes"
 	@echo "make restarts   twenty jobs of torchrun whose ranks are killed twice each, some minutes"
 	@echo "make frameworks   install and run all frameworks of lab 17, and write data/frameworks.csv: 8 GB"
 	@echo "make grade   all labs through nbgrader, untouched and answered, some minutes"
@@ -59,7 +59,7 @@ gate: setup
 test: lint
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-# tests that strike by chance, or many times, at full length: after a change to an engine
+# tests that strike by chance, many times or in all combinations, at full length: after a change to an engine
 fuzz: setup
 	DDL_LAB_FUZZ=1 $(RUN) -m pytest tests/engines tests/processes tests/notebook/test_kernel.py
 
