@@ -95,8 +95,7 @@ def make_layers(node: Node, stage: int, states: int, widths: Sequence[int], seed
     if stage not in (0, 1, 2, 3):
         raise ValueError(f"stage={stage!r}: 0 shards nothing, 1 states, 2 gradients too, 3 parameters too")
     generator, layers = torch.Generator().manual_seed(seed), []
-    for inputs, outputs in pairwise(widths):
-        parameters = (inputs + 1) * outputs
+    for (inputs, outputs), parameters in zip(pairwise(widths), sizes_of(widths), strict=True):
         if parameters < node.world_size:
             raise ValueError(
                 f"a layer of {parameters} parameters can't be sharded over {node.world_size} nodes"

@@ -156,24 +156,14 @@ def synchronous(
     node: Node, data: Samples, updates: int, batch_size: int = 50, lr: float = 0.1
 ) -> Tensor | None:
     """Train with ``serve_rounds``; rank 0 returns theta (P,). Raises ``ValueError`` on a single node."""
-    _check_workers(node)
-    model = make_model(seed=0)
-    if node.rank == 0:
-        return serve_rounds(node, model, updates, lr)
-    work(node, model, endless(data, _workers(node), batch_size))
-    return None
+    return _train(node, data, batch_size, lambda model: serve_rounds(node, model, updates, lr))
 
 
 def asynchronous(
     node: Node, data: Samples, updates: int, batch_size: int = 50, lr: float = 0.1, rate: Rate = plain
 ) -> Tensor | None:
     """Train with ``serve``; rank 0 returns theta (P,). Raises ``ValueError`` on a single node."""
-    _check_workers(node)
-    model = make_model(seed=0)
-    if node.rank == 0:
-        return serve(node, model, updates, lr, rate)
-    work(node, model, endless(data, _workers(node), batch_size))
-    return None
+    return _train(node, data, batch_size, lambda model: serve(node, model, updates, lr, rate))
 
 
 def bounded(
@@ -188,13 +178,21 @@ def bounded(
 
     Raises ``ValueError`` on a single node, and for a ``bound`` below 0, which would let nobody go on.
     """
-    _check_workers(node)
     if not bound >= 0:
         raise ValueError(f"bound={bound!r}: it takes a number of clocks from 0 up; math.inf bounds nothing.")
+    return _train(node, data, batch_size, lambda model: serve_bounded(node, model, updates, lr, bound))
+
+
+def _train(
+    node: Node, data: Samples, batch_size: int, served: Callable[[nn.Module], Tensor]
+) -> Tensor | None:
+    """Rank 0's model, ``served``; the others work on their shares."""
+    if node.world_size < 2:
+        raise ValueError("1 node would only serve: it takes a server and at least one worker.")
     model = make_model(seed=0)
     if node.rank == 0:
-        return serve_bounded(node, model, updates, lr, bound)
-    work(node, model, endless(data, _workers(node), batch_size))
+        return served(model)
+    work(node, model, endless(data, node.group(range(1, node.world_size)), batch_size))
     return None
 
 
@@ -205,12 +203,3 @@ def stability_limit(delay: float) -> float:
     without a delay, 1 for one step, then about pi / 2 / (delay + 1/2). Textbook; the tests find it anew.
     """
     return 2 * math.sin(math.pi / (2 * (2 * delay + 1)))
-
-
-def _workers(node: Node) -> Node:
-    return node.group(range(1, node.world_size))
-
-
-def _check_workers(node: Node) -> None:
-    if node.world_size < 2:
-        raise ValueError("1 node would only serve: it takes a server and at least one worker.")
