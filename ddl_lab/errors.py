@@ -6,22 +6,15 @@ package and of the libraries below it are left out.
 
 from __future__ import annotations
 
-import linecache
-import os
-import site
-import sys
-import sysconfig
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .travel.frames import Frame, learner_frames, show_frame
 
 if TYPE_CHECKING:
     from .history.history import History
 
-PACKAGE = str(Path(__file__).parent)
 MOST_LINES = 8  # of a report with a line a rank
 
 
@@ -69,15 +62,6 @@ class StoppedRun(LabError):
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One line of a traceback, in a form that travels between processes."""
-
-    file: str
-    line: int
-    function: str
-
-
-@dataclass(frozen=True)
 class Failure:
     """An exception as it travels from a node to the caller: no live objects, only words."""
 
@@ -87,21 +71,6 @@ class Failure:
     notes: tuple[str, ...] = ()
     kind: str = "error"  # or what the node itself diagnosed: "mismatch", "lost" (its peer is gone)
     causes: tuple[str, ...] = ()
-
-
-def library_folders() -> tuple[str, ...]:
-    """Folders whose frames are not the learner's: Python's own library and installed packages."""
-    paths = sysconfig.get_paths()
-    folders = [paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"]]
-    return tuple({*folders, *site.getsitepackages(), site.getusersitepackages()})
-
-
-def learner_frames(tb: TracebackType | None) -> tuple[Frame, ...]:
-    """The frames of ``tb`` in the learner's own files; a strategy of the package where there are none."""
-    all_frames = [Frame(s.filename, s.lineno or 0, s.name) for s in traceback.extract_tb(tb)]
-    libraries = (*library_folders(), "<frozen")
-    outside = [f for f in all_frames if not f.file.startswith((PACKAGE, *libraries))]
-    return tuple(outside or [f for f in all_frames if "strategies" in f.file])
 
 
 def told_by(error: object) -> str:
@@ -139,32 +108,6 @@ def _mend(error: BaseException) -> Iterable[str]:
             "the limit on this user's processes (ulimit -u) counts threads: raise it, or try fewer nodes, or "
             "transport='shm', which starts fewer than gloo."
         )
-
-
-def _place(file: str) -> str:
-    """``file`` as a reader knows it: a notebook cell by its number, else a path from here."""
-    shell = sys.modules.get("IPython")
-    compiler: Any = getattr(shell.get_ipython() if shell else None, "compile", None)
-    if hasattr(compiler, "format_code_name") and (named := compiler.format_code_name(file)):
-        return " ".join(named)
-    path, here = Path(file), working_folder()
-    return str(path.relative_to(here)) if here and path.is_relative_to(here) else file
-
-
-def working_folder() -> str | None:
-    """This process's; None where somebody has deleted it."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return None
-
-
-def show_frame(frame: Frame) -> Iterable[str]:
-    """The place of a line as a reader knows it, and the line."""
-    yield f"  {_place(frame.file)}, line {frame.line}, in {frame.function}"
-    source = linecache.getline(frame.file, frame.line).strip()
-    if source:
-        yield f"    {source}"
 
 
 def worker_error(rank: int, failure: Failure, at_s: float = 0.0) -> LabError:

@@ -10,6 +10,7 @@ from typing import Any
 from .counted import counted
 from .history.history import History
 from .history.recorder import Recorder
+from .travel.shell import in_notebook
 
 _EVERY_S = 0.2
 
@@ -63,9 +64,3 @@ class Progress:
         elif sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K" + text.splitlines()[0])
             sys.stderr.flush()
-
-
-def in_notebook() -> bool:
-    """Whether this process is a notebook's kernel."""
-    shell = sys.modules.get("IPython")
-    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None

@@ -11,7 +11,6 @@ from ddl_lab.errors import (
     deadlock_error,
     failure_of,
     hopeless,
-    learner_frames,
     mismatch_error,
     worker_error,
 )
@@ -32,12 +31,6 @@ def test_the_message_has_rank_type_and_the_learners_lines_with_their_source():
     shown = str(worker_error(2, failure_of(error)))
     assert shown.startswith("rank 2 raised ZeroDivisionError: division by zero")
     assert "cell-7, line 2, in f" in shown and "return 1 / x" in shown
-
-
-def test_frames_of_libraries_and_of_the_package_are_left_out():
-    error = raised("import json\njson.loads('{')\n", "cell-8")
-    assert [frame.file for frame in learner_frames(error.__traceback__) if "json" in frame.file] == []
-    assert learner_frames(error.__traceback__)[-1].file == "cell-8"
 
 
 def test_causes_and_notes_are_told():

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from ..errors import LabError, learner_frames, show_frame
+from ..errors import LabError
 from ..learner.file import current
+from ..travel.frames import learner_frames, show_frame
 from .helpers import Wrong
 from .stubs import misfit, untouched
 from .texts import Folded, Hint

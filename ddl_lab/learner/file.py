@@ -11,12 +11,12 @@ import contextlib
 import fcntl
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..history.files import whole_file
+from ..travel.shell import shell
 
 Notes: TypeAlias = dict[str, dict[str, dict[str, Any]]]  # section -> key -> what is known of it
 SECTIONS = ("exercises", "predictions")
@@ -40,8 +40,7 @@ def attended() -> bool:
     """
     if os.environ.get("DDL_LAB_UNATTENDED", "0") not in ("", "0"):
         return False
-    ipython = sys.modules.get("IPython")
-    get_parent: Callable[[], Any] | None = getattr(ipython and ipython.get_ipython(), "get_parent", None)
+    get_parent: Callable[[], Any] | None = getattr(shell(), "get_parent", None)
     if get_parent is None:  # a script, or a shell without a page
         return False
     asked = get_parent() or {}

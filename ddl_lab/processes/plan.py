@@ -11,8 +11,8 @@ import torch
 
 from ..cluster.model import Cluster
 from ..counted import counted
-from ..ticker import in_notebook
 from ..travel.checks import check_args, check_cluster, check_nodes, check_worker, refuse_inside
+from ..travel.shell import in_notebook
 from .transports.board import MAX_RANKS
 
 TRANSPORTS = ("shm", "gloo", "nccl")

@@ -12,6 +12,7 @@ import textwrap
 from typing import Any, Protocol
 
 from ..plots.canvas import DRAWN_DPI, SHOWN_DPI
+from ..travel.shell import shell
 
 REVIVE = "If the controls are missing or do not answer, run this cell."
 
@@ -41,8 +42,7 @@ def replace_older(newer: Closable) -> None:
 
 def _this_cell() -> tuple[str, str]:
     """The ids of the notebook cell that is running and of this run of it; "" where there is none."""
-    shell = sys.modules.get("IPython")
-    parent: dict[str, Any] = getattr(shell.get_ipython() if shell else None, "get_parent", dict)()
+    parent: dict[str, Any] = getattr(shell(), "get_parent", dict)()
     return str(parent.get("metadata", {}).get("cellId", "")), str(parent.get("header", {}).get("msg_id", ""))
 
 

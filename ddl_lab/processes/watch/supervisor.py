@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...counted import counted
-from ...errors import LabError, working_folder
+from ...errors import LabError
+from ...travel.frames import working_folder
 from ..launch.client import SERVER
 from ..launch.output import Written
 from ..launch.resources import Resources
