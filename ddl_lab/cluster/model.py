@@ -96,11 +96,11 @@ class Cluster:
             object.__setattr__(self, name, dict(getattr(self, name)))
 
     @classmethod
-    def measure(cls, transport: str = "auto", nodes: int = 2) -> Cluster:
-        """This machine as a ``Cluster``, measured in under ten seconds: see ``calibration.measure``."""
+    def measure(cls, transport: str = "auto", nodes: int = 2, tries: int = 1) -> Cluster:
+        """This machine as a ``Cluster``, measured in under ten seconds a try: see ``calibration.measure``."""
         if not CALIBRATIONS:
             raise RuntimeError("nothing is loaded that measures: import ddl_lab before Cluster.measure()")
-        return CALIBRATIONS["measure"](transport, nodes)
+        return CALIBRATIONS["measure"](transport, nodes, tries)
 
     def check_nodes(self, nodes: int) -> None:
         """Raise ``ValueError`` unless this cluster describes ``nodes`` nodes."""

@@ -27,6 +27,7 @@ BATCH = 64
 REPEATS = 15
 _WARM_STEPS, _STEPS = 60, 40  # 40 steps of the article's network take a few hundredths of a second
 _TURNS = 10  # messages each way a repeat
+BUSY = 0.2  # scatter of the measured speed; an idle machine shows a few hundredths
 _MOST_SLOWER = 1.6  # a spread of 1.8: beyond it the machine had other work
 _FLOPS_A_WEIGHT = 4  # a sample multiplies and adds twice by each weight: its output, and its gradient
 
@@ -50,6 +51,16 @@ class MeasuredCluster(Cluster):
         low, high = self.spread.get("speeds", (0.0, 0.0))
         return (high - low) / self.speed(0)
 
+    @property
+    def refusal(self) -> str:
+        """Why nothing should be predicted from these numbers; empty where they are steady enough."""
+        if self.scatter <= BUSY:
+            return ""
+        return (
+            f"This machine was too busy to be measured: its speed scattered by {self.scatter:.0%}, and more "
+            f"than {BUSY:.0%} says nothing about the next run. End what else computes, and measure again."
+        )
+
     def _rows(self) -> list[tuple[str, str]]:
         units = {
             "speeds": "samples/s",
@@ -62,10 +73,11 @@ class MeasuredCluster(Cluster):
             for name, (low, high) in self.spread.items()
         ]
         here = ("measured", f"over {self.transport}, on {counted(self.cores, 'core')}")
-        return [here, *super()._rows(), *told]
+        refused = [("refused", self.refusal)] if self.refusal else []
+        return [here, *super()._rows(), *told, *refused]
 
 
-def measure(transport: str = "auto", nodes: int = 2) -> MeasuredCluster:
+def measure(transport: str = "auto", nodes: int = 2, tries: int = 1) -> MeasuredCluster:
     """Measure this machine with ``nodes`` processes, 2 or more, in a few seconds; medians of 15 repeats.
 
     All is measured where it happens, between steps of training the article's network, 64 samples each: memory
@@ -77,12 +89,23 @@ def measure(transport: str = "auto", nodes: int = 2) -> MeasuredCluster:
     4. ``bandwidth_bytes_per_s``: of a tensor as large as the gradient, after that latency.
     5. ``jitter_spread``: of log-normal times of which the slower of two is as slow as it was here.
 
-    On a machine that does other work meanwhile the numbers are lower, and ``.spread`` is wide. Raises what
-    ``run`` raises.
+    On a machine that does other work meanwhile the numbers are lower, and ``.spread`` is wide; where it is
+    too wide, ``.refusal`` says so, and it is measured again, up to ``tries`` times: the steadiest counts.
+    Raises what ``run`` raises.
     """
     check_count("nodes", nodes, "2 or more: messages need two")
+    check_count("tries", tries, "each takes some seconds")
     if nodes < 2:
         raise ValueError("nodes=1: messages need two processes or more.")
+    steadiest = _once(transport, nodes)
+    for _ in range(tries - 1):
+        if not steadiest.refusal:
+            break
+        steadiest = min(steadiest, _once(transport, nodes), key=lambda found: found.scatter)
+    return steadiest
+
+
+def _once(transport: str, nodes: int) -> MeasuredCluster:
     history = run(_measured, nodes, transport=transport, args=(load_digits(),), progress=False)
     samples = _samples(history.results)
     middle = {name: median(values) for name, values in samples.items()}

@@ -13,8 +13,6 @@ from ..tables import html_table, in_words
 from ..virtual.simulation import simulate
 from .calibration import MeasuredCluster
 
-_BUSY = 0.2  # scatter of the measured speed; an idle machine shows a few hundredths
-
 
 @dataclass(frozen=True)
 class Forecast:
@@ -26,6 +24,8 @@ class Forecast:
     """How far the prediction reaches."""
     history: History = field(repr=False)
     """Of the simulation."""
+    refusal: str = ""
+    """Why the number should not be believed; empty where nothing speaks against it."""
 
     def against(self, history: History) -> Comparison:
         """Set it beside a real run of the same worker; ``ValueError`` for other nodes, or no real run."""
@@ -36,11 +36,11 @@ class Forecast:
                 f"against() got a run of {counted(history.nodes, 'node')}, and {self.history.nodes} were "
                 "predicted: predict as many as you run."
             )
-        return Comparison(self.elapsed_s, history.elapsed_s, history.clock, self.note)
+        return Comparison(self.elapsed_s, history.elapsed_s, history.clock, self.note, self.refusal)
 
     def _repr_html_(self) -> str:
-        nodes = counted(self.history.nodes, "node")
-        return html_table("Predicted", [(nodes, in_words(self.elapsed_s, "s"))], self.note)
+        nodes, told = counted(self.history.nodes, "node"), in_words(self.elapsed_s, "s")
+        return html_table("Predicted", [(nodes, "refused" if self.refusal else told)], self.note)
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Comparison:
     clock: str
     """Of the run: "wall", or "paced"."""
     note: str
+    refusal: str = ""
+    """Of the prediction: the ratio is told all the same, and says nothing."""
 
     @property
     def ratio(self) -> float:
@@ -60,7 +62,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         rows = [
-            ("predicted", in_words(self.predicted_s, "s")),
+            ("predicted", in_words(self.predicted_s, "s") + ", refused" * bool(self.refusal)),
             (f"measured, {self.clock} clock", in_words(self.measured_s, "s")),
             ("measured / predicted", f"{self.ratio:.2f}"),
         ]
@@ -73,22 +75,29 @@ def predict(worker: Callable[..., Any], nodes: int, cluster: Cluster, args: Sequ
     With ``Cluster.measure()`` it predicts ``run`` on this machine; with a described cluster
     ``run(…, cluster=cluster)``, which keeps that cluster's pace. Only what stands in ``node.compute`` and
     what the nodes send takes time in the model. The first steps of a fresh process take tens of milliseconds
-    longer than that: predict runs of a second and more. Raises what ``simulate`` raises.
+    longer than that: predict runs of a second and more. Where the machine was too busy to be measured, or has
+    fewer cores than ``nodes``, ``.refusal`` says so in a sentence. Raises what ``simulate`` raises.
     """
     history = simulate(worker, nodes, cluster=cluster, args=args)
-    return Forecast(history.elapsed_s, _note(cluster, history.nodes), history)
+    refusal = _refusal(cluster, history.nodes)
+    return Forecast(history.elapsed_s, refusal or _reach(cluster), history, refusal)
 
 
-def _note(cluster: Cluster, nodes: int) -> str:
+def _refusal(cluster: Cluster, nodes: int) -> str:
+    """Why a prediction for ``nodes`` nodes would be worth nothing, or nothing."""
     if not isinstance(cluster, MeasuredCluster):
-        return "A described cluster: real processes keep its pace with run(…, cluster=cluster)."
+        return ""
     if nodes > cluster.cores:
         have = counted(cluster.cores, "core")
         return (
             f"The model gives each node a core of its own, and {nodes} nodes share {have} here: it does not "
             "hold, expect more time."
         )
-    told = f"Measured over {cluster.transport}, with the article's network at 64 samples a step."
-    if cluster.scatter > _BUSY:
-        told += f" Its speed scattered by {cluster.scatter:.0%} then: measure again on an idle machine."
-    return told
+    return cluster.refusal
+
+
+def _reach(cluster: Cluster) -> str:
+    """How far a prediction reaches."""
+    if not isinstance(cluster, MeasuredCluster):
+        return "A described cluster: real processes keep its pace with run(…, cluster=cluster)."
+    return f"Measured over {cluster.transport}, with the article's network at 64 samples a step."

@@ -58,6 +58,19 @@ def test_one_process_alone_has_nobody_to_send_to(nodes):
         lab.Cluster.measure(nodes=nodes)
 
 
+def test_it_is_measured_again_while_the_machine_is_busy_and_the_steadiest_counts(monkeypatch):
+    scatters = iter([0.5, 0.3, 0.4, 0.1])
+
+    def once(transport, nodes):
+        return MeasuredCluster(spread={"speeds": (10_000.0, 10_000.0 * (1 + next(scatters)))})
+
+    monkeypatch.setattr(calibration, "_once", once)
+    busy = calibration.measure(tries=3)
+    assert busy.scatter == pytest.approx(0.3) and "scattered by 30%" in busy.refusal
+    steady = lab.Cluster.measure(tries=3)  # the first try will do
+    assert steady.scatter == pytest.approx(0.1) and steady.refusal == "" and next(scatters, None) is None
+
+
 def test_the_middle_half_of_samples_is_told():
     low, high = calibration._middle_half([1.0, 2.0, 3.0, 4.0, 100.0, 5.0, 0.0])
     assert (low, high) == (1.0, 5.0)

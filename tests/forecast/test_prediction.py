@@ -72,19 +72,23 @@ def test_a_forecast_is_the_simulation_and_passes_arguments_on():
 
 
 @pytest.mark.parametrize(
-    ("nodes", "told"), [(2, "Measured over shm"), (3, "3 nodes share 2 cores here: it does not")]
+    ("nodes", "told", "shown"),
+    [(2, "Measured over shm", " s"), (3, "3 nodes share 2 cores here: it does not", "refused")],
 )
-def test_with_more_nodes_than_cores_it_says_that_the_model_does_not_hold(nodes, told):
-    assert told in lab.predict(synchronous, nodes, MeasuredCluster(cores=2)).note
-    assert told in lab.predict(synchronous, nodes, MeasuredCluster(cores=2))._repr_html_()
+def test_with_more_nodes_than_cores_it_says_that_the_model_does_not_hold(nodes, told, shown):
+    forecast = lab.predict(synchronous, nodes, MeasuredCluster(cores=2))
+    assert told in forecast.note and told in forecast._repr_html_() and shown in forecast._repr_html_()
+    assert bool(forecast.refusal) is (shown == "refused")
 
 
 @pytest.mark.parametrize(("high", "busy"), [(11_000.0, False), (13_000.0, True)])
-def test_a_machine_that_was_busy_when_it_was_measured_is_told(high, busy):
-    note = lab.predict(
-        synchronous, 2, MeasuredCluster(cores=2, spread={"speeds": (10_000.0, high)}), (1,)
-    ).note
-    assert ("scattered by 30%" in note) is busy
+def test_a_machine_that_was_busy_when_it_was_measured_is_refused_in_words(high, busy):
+    cluster = MeasuredCluster(cores=2, spread={"speeds": (10_000.0, high)})
+    forecast = lab.predict(synchronous, 2, cluster, (1,))
+    for words in (forecast.note, forecast.refusal, cluster.refusal, cluster._repr_html_()):
+        assert ("scattered by 30%" in words) is busy
+    compared = Comparison(1.0, 1.0, "wall", forecast.note, forecast.refusal)
+    assert ("refused" in forecast._repr_html_()) is ("refused" in compared._repr_html_()) is busy
 
 
 def test_a_comparison_tells_both_times_and_their_ratio():
