@@ -153,6 +153,11 @@ def writable(node: Caller, name: str, tensor: Any) -> Tensor:
             f"node.{name} writes into its tensor, and this one is part of an autograd graph that "
             "would not know: pass tensor.detach()."
         )
+    if isinstance(tensor, Tensor) and tensor.is_inference():
+        raise ValueError(
+            f"node.{name} writes into its tensor, and this one was made in torch.inference_mode(), outside "
+            "which none is written to: pass tensor.clone()."
+        )
     flat = readable(node, name, tensor)
     # what does not lie flat was copied, and the copy must fit back
     if flat is not tensor and not lies_flat(tensor) and _overlaps(tensor):

@@ -519,6 +519,28 @@ def test_calls_in_modes_that_would_leak_are_refused(engine, mode):
         engine(worker, 2)
 
 
+def test_a_tensor_of_inference_mode_is_read_and_never_written_to(engine):
+    def worker(node):
+        with torch.inference_mode():
+            made = torch.full((2,), 3.0)
+        other, got = 1 - node.rank, torch.zeros(2)
+        handle = node.isend(made, other)
+        node.recv(got, other)
+        handle.wait()
+        told = []
+        for call in (
+            lambda: node.all_reduce(made),
+            lambda: node.broadcast(made, 0, async_op=True),
+            lambda: node.recv(made, other),
+        ):
+            with pytest.raises(ValueError) as caught:
+                call()
+            told.append("made in torch.inference_mode(), outside" in str(caught.value))
+        return got.tolist(), made.tolist(), told
+
+    assert engine(worker, 2).results == [([3.0, 3.0], [3.0, 3.0], [True] * 3)] * 2
+
+
 def test_an_error_says_when_and_there_its_history_ends(engine):
     def worker(node):
         with node.compute(seconds=0.01):
