@@ -5,8 +5,7 @@ which floats would not. Each pair of clients has a seed that nobody else has; of
 rank adds, the higher subtracts. 4 bytes a number, as float32.
 
 Two things are plainer here than in earnest: seeds go straight from client to client, and torch's generator is
-no cipher. And where a client is lost, its partners' word is needed: the real protocol has shares of each seed
-kept by several.
+no cipher. And the word of every partner of a lost client is needed, where a real protocol does with some.
 """
 
 from __future__ import annotations

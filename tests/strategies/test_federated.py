@@ -83,6 +83,19 @@ def test_the_server_talks_to_the_chosen_only():
     assert history.messages_sent == [2] + [int(rank in ranks) for rank in range(1, 5)]
 
 
+def test_the_server_waits_for_the_slowest_of_the_chosen_and_who_is_not_chosen_for_nobody():
+    cluster = lab.Cluster(slow={3: 20.0})
+    ranks = chosen(4, 0.5, 0)
+    slowest = 3 if 3 in ranks else max(ranks, key=lambda rank: SIZES[rank - 1])
+    history = lab.simulate(
+        partial(federated, **(SMALL | {"rounds": 1})), 5, args=(parts_for(4),), cluster=cluster
+    )
+    spans = history.spans.assign(seconds=history.spans.end_s - history.spans.start_s)
+    waits = spans[(spans["rank"] == 0) & (spans["kind"] == "wait")]
+    assert waits.loc[waits.seconds.idxmax(), "peer"] == slowest
+    assert set(spans["rank"]) == {0, *ranks}
+
+
 def test_the_chosen_are_so_many_others_each_round_and_all_in_the_end():
     rounds = [chosen(20, 0.3, number) for number in range(40)]
     assert all(len(set(ranks)) == 6 and ranks == sorted(ranks) for ranks in rounds)
