@@ -22,7 +22,7 @@ class Handle:
 
     def __repr__(self) -> str:
         state = "installed" if self.installed else f"not installed: {self._call('install()')}"
-        return f"<{self.title}, {self.lines} lines; {state}>"
+        return f"<{self.title}; {state}>"
 
     def _call(self, what: str) -> str:
         return f"lab.frameworks.{self.name}.{what}"

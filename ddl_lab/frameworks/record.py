@@ -47,6 +47,7 @@ def recorded() -> pd.DataFrame:
     table = table.reindex([*known])
     table["framework"] = [framework.title for framework in known.values()]
     table["state"] = table["state"].fillna(NOT_RECORDED)
+    table["lines"] = [framework.lines for framework in known.values()]
     then = table["script"].fillna("")
     table["stale"] = [bool(then[name]) and then[name] != hash_of(known[name]) for name in table.index]
     table.attrs["made"] = made

@@ -7,7 +7,7 @@ from .environments import Environment
 from .launching import environment_of
 from .table import FRAMEWORKS, Framework
 
-HEAD = ("lab.frameworks.", "what", "installed", "MB", "minutes", "needs", "lines")
+HEAD = ("lab.frameworks.", "what", "installed", "MB", "minutes", "needs")
 
 
 def rows() -> list[tuple[str, ...]]:
@@ -17,15 +17,14 @@ def rows() -> list[tuple[str, ...]]:
 
 def _row(framework: Framework) -> tuple[str, ...]:
     about = framework.name, framework.title
-    lines = str(framework.lines)
     environment = environment_of(framework)
     if environment is None:
-        return *about, "yes", "0", "0", "nothing", lines
+        return *about, "yes", "0", "0", "nothing"
     if not environment.lock.is_file():
-        return *about, "no", "", "", "a lock, which it lacks", lines
+        return *about, "no", "", "", "a lock, which it lacks"
     installed = "yes" if environment.is_ready() else "no"
     minutes = f"{int(environment.told('seconds')) / 60:.1f}"
-    return *about, installed, environment.told("megabytes"), minutes, _needs(framework, environment), lines
+    return *about, installed, environment.told("megabytes"), minutes, _needs(framework, environment)
 
 
 def _needs(framework: Framework, environment: Environment) -> str:

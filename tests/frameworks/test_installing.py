@@ -1,18 +1,17 @@
 """Environments: refused in words where they can't be, ready only when all is there, taken away again."""
 
-import _thread
 import dataclasses
 import functools
 import os
 import re
+import signal
 import threading
 import venv
 from pathlib import Path
 
 import pytest
-from beside import nobody
-from faulty import descendants
-from waiting import wait_until
+from faulty import alive, descendants
+from waiting import eventually, wait_until
 
 import ddl_lab as lab
 from ddl_lab.frameworks import environments, installing
@@ -117,19 +116,20 @@ def test_what_pip_says_is_told_where_it_fails(empty, monkeypatch):
 
 
 def test_an_interrupt_ends_pip_and_what_it_has_started():
-    there = []
+    before, there = descendants(os.getpid()), []
 
     def press():
-        wait_until(lambda: len(descendants(os.getpid())) == 2)
-        there.extend(descendants(os.getpid()))
-        _thread.interrupt_main()
+        eventually(lambda: len(set(descendants(os.getpid())) - set(before)) == 2)
+        there.extend(set(descendants(os.getpid())) - set(before))
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     finger = threading.Thread(target=press)
     finger.start()
     with pytest.raises(KeyboardInterrupt):
         installing._pip(["sh", "-c", "echo Collecting it; sleep 600 & wait"], "it", 3)
     finger.join()
-    wait_until(lambda: nobody(there), "pip goes on")
+    assert len(there) == 2
+    wait_until(lambda: not alive(there), "pip goes on")
 
 
 def test_where_nobody_sits_nothing_is_fetched(empty, monkeypatch, capsys):

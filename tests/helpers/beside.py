@@ -1,8 +1,8 @@
 """What tests of lab.frameworks are run with: a small environment of MPI, interrupts, and who is there."""
 
-import _thread
 import functools
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def interrupted(run, nodes, monkeypatch):
     def press():
         if eventually(lambda: told and len(list(told[0].glob("began-*"))) == nodes, 240):
             there.extend(descendants(os.getpid()))
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     finger = threading.Thread(target=press)
     finger.start()

@@ -1,4 +1,4 @@
-"""Accelerate: DDP behind ``prepare``. It takes what a launcher tells it, and one process where none did."""
+"""Accelerate: DDP behind ``prepare``. Who it is, and of how many, it asks its surroundings."""
 
 import torch
 from accelerate import Accelerator
