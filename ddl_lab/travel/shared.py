@@ -41,6 +41,15 @@ class SharedTensor(torch.Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             return _guarded(func(*args, **(kwargs or {})))
 
+    @property
+    def _base(self) -> torch.Tensor | None:  # type: ignore[override]
+        """What this is a view of, a plain tensor: as a shared one it would be a view of itself, without end.
+
+        torch's own, read where it describes a tensor, as torch.export does.
+        """
+        with torch._C.DisableTorchFunctionSubclass():
+            return super()._base
+
     def set_(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: the one method in place that torch does not send through __torch_function__."""
         raise _refusal(self)

@@ -156,3 +156,17 @@ def test_gradients_flow_through_a_shared_input_to_the_weights(x):
 def test_targets_are_guarded_under_their_own_name():
     with pytest.raises(RuntimeError, match=r"^digits\.test\.labels is shared"):
         load_digits().test.labels[0] = 3
+
+
+def test_what_it_is_a_view_of_is_a_plain_tensor_so_that_asking_on_ends(x):
+    for view in (x, x[:5], x.detach(), x[:5].T):
+        bases = 0
+        while view._is_view():
+            view, bases = view._base, bases + 1
+            assert bases < 5 and view is not None
+
+
+def test_a_network_is_exported_with_digits_as_its_example(x):
+    network = nn.Linear(784, 1)
+    program = torch.export.export(network, (x[:5],), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    assert torch.equal(program.module()(x[:7]), network(x[:7]))
