@@ -1,6 +1,6 @@
 """No lab tells an answer before its reader's number: read cell by cell, and run by a reader who writes none.
 
-``make gate`` runs all labs so; the tests, two of them.
+``make gate`` runs all labs so; the tests, one of them and the first half of another.
 """
 
 import os
@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LABS = sorted((ROOT / "labs").glob("*.ipynb"))
-RUN = LABS if os.environ.get("DDL_LAB_GATE") == "all" else [p for p in LABS if p.name[:2] in ("01", "02")]
+MOST = {"01": None, "02": 43}  # of labs that the tests run: how many cells
+if os.environ.get("DDL_LAB_GATE") == "all":
+    MOST = dict.fromkeys(path.name[:2] for path in LABS)
+RUN = [path for path in LABS if path.name[:2] in MOST]
 
 
 def code(path):
@@ -99,7 +102,7 @@ def test_a_run_finds_what_a_later_cell_tells(tmp_path):
 
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 def test_who_writes_no_number_sees_no_answer(path, tmp_path):
-    cells, measured = gate.run_without_a_number(path, tmp_path)
+    cells, measured = gate.run_without_a_number(path, tmp_path, MOST[path.name[:2]])
     revealing = [cell for cell in cells if cell.cell_type == "code" and ".reveal(" in cell.source]
     assert [cell.id for cell in revealing if not gate.shows_only_the_gate(cell)] == []
     assert len(measured) == sum(
