@@ -1,6 +1,6 @@
 """docs/slider.gif, the picture of README: the explorer of lab 00 going from 1 node to 64, as it was pressed.
 
-    .venv/bin/python -m tools.book.front
+.venv/bin/python -m tools.book.front
 """
 
 from __future__ import annotations
