@@ -61,6 +61,16 @@ def test_the_explorers_picture_has_many_counts_and_a_price():
     assert "dollars" in words and "peak at 256 nodes" in words
 
 
+@pytest.mark.parametrize("link", ["data centre", "fast fabric", "office", "edge"])
+@pytest.mark.parametrize("algorithm", ["ring", "auto"])
+def test_the_explorer_draws_at_every_end_of_its_controls(link, algorithm):
+    names = defined("16", "s16-setup", "s16-strong", "s16-laws", "s16-explore-picture")
+    model = max(names["MODELS"].values())
+    for measured, rent in ((4, 1), (64, 1024)):
+        figure, words = names["picture"](measured, rent, model, names["LINKS"][link], algorithm)
+        assert figure.axes and words.startswith(f"{rent} node" if rent == 1 else "1,024 node")
+
+
 class Silent:
     """A question that nobody answers."""
 
