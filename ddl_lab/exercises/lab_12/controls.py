@@ -16,10 +16,10 @@ A = torch.tensor([1.0, 4.0, 2.0])
 B = torch.tensor([1.0, -1.0, 3.0])
 
 
-def _client_round(start, common, own, gradient, lr, steps):  # type: ignore[no-untyped-def]
+def _client_round(start, common, own, slope, lr, steps):  # type: ignore[no-untyped-def]
     x = start.clone()
     for _ in range(steps):
-        x = x - lr * (gradient(x) - own + common)
+        x = x - lr * (slope(x) - own + common)
     return x - start, own - common + (start - x) / (steps * lr)
 
 
@@ -97,7 +97,7 @@ controls = Exercise(
     reference=_client_round,
     check=_check_controls,
     hints=(
-        "A step is lr · (gradient(x) − own + common), at the x of that step.",
+        "A step is lr · (slope(x) − own + common), at the x of that step.",
         "The new control is the mean of the plain gradients along the way; you can add them up as you go.",
         "Or from the way: (start − x) / (steps · lr) is the mean corrected gradient; then + own − common.",
     ),

@@ -27,6 +27,7 @@ def _check_masks(answer: Answer) -> str:
         sent = [_called(answer, numbers[rank - 1], rank, pairs, clients) for rank in range(1, clients + 1)]
         _check_sum(sent, numbers, pairs, clients)
         _check_range(sent, clients)
+        _check_every_mask(answer, numbers, sent, pairs, clients)
     return "2, 3 and 5 clients: every sum exact, every message spread over all of 2³²"
 
 
@@ -74,6 +75,23 @@ def _check_range(sent: list[Tensor], clients: int) -> None:
                 f"{clients} clients: client {rank}'s message isn't spread over 0 … 2³² − 1, so it tells "
                 "something of its numbers: is every mask in it, whole?"
             )
+
+
+def _check_every_mask(
+    answer: Answer,
+    numbers: list[Tensor],
+    sent: list[Tensor],
+    pairs: dict[tuple[int, int], Tensor],
+    clients: int,
+) -> None:
+    for one, other in pairs:
+        changed = {**pairs, (one, other): pairs[one, other].roll(1)}
+        for rank, peer in ((one, other), (other, one)):
+            if torch.equal(_called(answer, numbers[rank - 1], rank, changed, clients), sent[rank - 1]):
+                raise Wrong(
+                    f"{clients} clients: client {rank}'s message is the same whatever its mask with client "
+                    f"{peer}: take all of them, or those whose masks are in it can read it together"
+                )
 
 
 masks = Exercise(

@@ -25,6 +25,11 @@ def _check_noise(answer: Answer) -> str:
             same_shape(got, own, "what your function returns")
             sent.append(got - own)
         told = f"{nodes} nodes, clip {clip:g}, sigma {sigma:g}"
+        again = call(answer, own, clip, sigma, nodes, torch.Generator().manual_seed(100 * nodes))
+        if not torch.equal(again - own, sent[0]):
+            raise Wrong(
+                f"{told}: the same generator gives other noise: draw it from the one that is handed in"
+            )
         if nodes > 1 and torch.allclose(sent[0], sent[1]):
             raise Wrong(f"{told}: all nodes draw the same noise: use the generator that is handed in")
         _check_deviation(sum(sent[1:], sent[0]), sigma * clip, nodes, told, clip, sigma)

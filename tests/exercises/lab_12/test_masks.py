@@ -47,6 +47,13 @@ def half_of_it(numbers, rank, masks):
     return signed(numbers, rank, {peer: m // 2**20 for peer, m in masks.items()}) % 2**32
 
 
+def neighbours_only(numbers, rank, masks):
+    if len(masks) < 3:
+        return signed(numbers, rank, masks) % 2**32
+    beside = {peer: m for peer, m in masks.items() if (peer - rank) % 5 in (1, 4)}
+    return signed(numbers, rank, beside) % 2**32
+
+
 test_a_mistake_is_named = refused(
     exercise.masks,
     (lambda n, r, m: (n + sum_of(m, n)) % 2**32, "both clients of a pair add its mask"),
@@ -55,6 +62,7 @@ test_a_mistake_is_named = refused(
     (lambda n, r, m: (signed(n, r, m) - n) % 2**32, "nothing of the numbers is in it"),
     (lambda n, r, m: n % 2**32, "isn't spread over"),
     (half_of_it, "isn't spread over"),
+    (neighbours_only, "is the same whatever its mask with client"),
     (lambda n, r, m: n.clone(), "below 0 or above"),
     (lambda n, r, m: signed(n, r, m).double() % 2**32, "floats are rounded"),
     (lambda n, r, m: signed(n, r, m) % 2**31, "of each pair one adds"),

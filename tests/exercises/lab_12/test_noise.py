@@ -48,6 +48,10 @@ test_a_mistake_is_named = refused(
     (of_deviation(lambda c, s, n: c / n**0.5), "sigma is missing"),
     (of_deviation(lambda c, s, n: (s * c) ** 2 / n**0.5), "took its square"),
     (lambda t, c, s, n, g: t.clone(), "there is no noise in it"),
+    (
+        lambda t, c, s, n, g: t + s * c / n**0.5 * torch.randn(t.shape),
+        "draw it from the one that is handed in",
+    ),
     (by_seed, "all nodes draw the same noise"),
     (evenly, "the noise isn't Gaussian"),
     (lambda t, c, s, n, g: t + s * c / n**0.5 * torch.rand(t.shape, generator=g), "must be 0"),
