@@ -40,7 +40,7 @@ def ran(framework: Framework) -> dict[str, Any] | None:
     start = time.monotonic()
     try:
         history = running.run(framework, NODES, timeout_s=LIMIT_S, progress=False)
-    except LabError as error:
+    except Exception as error:  # whatever it is: one framework fails its own row, not the others'
         print(f"{framework.title}: {error}", flush=True)
         words = str(error).splitlines()[0].removeprefix(f"{framework.title}: ")
         return record.row_of(framework, None, time.monotonic() - start, words)

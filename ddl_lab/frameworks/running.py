@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..counted import counted
 from ..errors import LabError, StoppedRun
 from ..history.history import History
@@ -122,8 +124,17 @@ def _watched(framework: Framework, nodes: int, folder: Path) -> Iterator[Any]:
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
-    """What each rank reported, by rank."""
+    """What each rank reported, by rank.
+
+    Where one process reports for ranks that trained in others (Flower's server), it knows when they began and
+    when all ended: their steps are spread evenly between.
+    """
     said = [json.loads(file.read_text()) for file in folder.glob("rank-*.json")]
+    for line in said:
+        began = folder / f"began-{line['rank']}"
+        if not line["began_s"] and began.exists():
+            times = np.linspace(began.stat().st_mtime, line["ended_s"], len(line["losses"]) + 1)
+            line["began_s"] = times[:-1].tolist()
     return sorted(said, key=lambda line: (line["rank"], line["pid"]))
 
 

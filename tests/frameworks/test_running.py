@@ -1,5 +1,6 @@
 """The frameworks train what ``lab.run`` trains, and whatever becomes of a run, nothing of it stays."""
 
+import json
 import os
 import sys
 
@@ -104,6 +105,15 @@ def test_exactly_the_ranks_that_were_asked_must_have_taken_part(said, words):
 
 def test_four_ranks_that_know_of_each_other_are_what_was_asked():
     check_ranks("It", [line(rank, 4) for rank in range(4)], 4)
+
+
+def test_one_who_reports_for_others_spreads_their_steps_from_their_begin_to_the_end(tmp_path):
+    told = line(0, 2, [0.7, 0.6, 0.5]) | {"began_s": [], "ended_s": 1009.0}
+    (tmp_path / "rank-0-1.json").write_text(json.dumps(told))
+    (tmp_path / "began-0").touch()
+    os.utime(tmp_path / "began-0", (1000.0, 1000.0))
+    (found,) = running._lines(tmp_path)
+    assert found["began_s"] == [1000.0, 1003.0, 1006.0]
 
 
 def test_every_script_is_short_and_its_file_is_not_named_as_a_framework():
