@@ -10,6 +10,7 @@ from tools import house
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CLUSTER = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
 
 
 def test_the_rooms_of_the_map_are_those_that_stand_on_each_floor() -> None:
@@ -36,7 +37,8 @@ def test_the_map_marks_the_labs_that_exist() -> None:
 
 
 def test_the_example_prints_the_same_numbers_twice_and_the_cluster_predicts_it() -> None:
-    example, cluster = re.findall(r"```python\n(.*?)```", README, re.S)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (cluster,) = re.findall(r"```python\n(.*?)```", CLUSTER, re.S)
     names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(example, names)
@@ -61,3 +63,10 @@ def test_its_links_and_picture_exist() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
     assert (ROOT / "docs" / "lab.png").stat().st_size < 200_000
+    assert (ROOT / "docs" / "slider.gif").stat().st_size < 1_000_000
+
+
+def test_the_links_of_every_page_of_docs_exist() -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), (page.name, target)
