@@ -51,6 +51,8 @@ def source_of(function: Callable[..., Any]) -> str:
     source = re.sub(rf"\b{re.escape(name)}\b", name.lstrip("_"), source)
     source = re.sub(r"  # (type: ignore|noqa).*", "", source)  # said to tools, not to readers
     public = importlib.import_module(__name__.partition(".")[0]).__all__  # by name: imports point downward
+    own = function.__code__.co_varnames + function.__code__.co_cellvars  # an argument `gradient` is its own
+    public = [known for known in public if known not in own]
     return re.sub(rf"(?<![\w.`])(?<!def )({'|'.join(public)})(?=\()", r"lab.\1", source)
 
 
