@@ -152,6 +152,13 @@ def test_every_lab_has_its_page_on_the_cover_and_each_picture_its_file_and_words
             assert (book / source).is_file() and words and ".png" not in words, image
 
 
+def test_the_glossary_leads_to_sections_of_the_pages(book):
+    targets = re.findall(r'href="(\d\d_\w+\.html)#([^"]+)"', (book / "glossary.html").read_text())
+    assert len(targets) > 40
+    for page, anchor in targets:
+        assert f'id="{anchor}"' in (book / page).read_text(), (page, anchor)
+
+
 def bare(text):
     return "".join(text.split())
 

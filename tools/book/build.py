@@ -61,6 +61,8 @@ def _start(source: Path) -> None:
     for page in DOCS.glob("*.md"):
         if page.name != "cover.md":  # which becomes index.md
             shutil.copy(page, source)
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    (source / "glossary.md").write_text(glossary.replace("](../labs/", "]("), encoding="utf-8")
 
 
 def _write(lab: Path, source: Path, pictures: Path | None) -> int:
