@@ -25,7 +25,7 @@ def beside(recorded: pd.DataFrame, mine: pd.DataFrame, headline: str) -> Figure:
     from ..canvas import COLOURS, INK, Canvas, style
 
     canvas = Canvas(8.6, 1.2 + 0.23 * len(ran), headline)
-    axes = canvas.row(2, top=0.62, gridspec_kw={"left": 0.33, "wspace": 0.08})
+    axes = canvas.row(2, top=0.62, gridspec_kw={"left": 0.37, "wspace": 0.08})
     places = {name: place for place, name in enumerate(ran.index)}
     for ax, (column, words) in zip(axes, COLUMNS.items(), strict=True):
         fresh, old = ran[~ran.stale], ran[ran.stale]
