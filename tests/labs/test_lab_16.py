@@ -6,7 +6,17 @@ from reading import defined
 import ddl_lab as lab
 from ddl_lab.forecast import laws, price, steps
 
-BY_HAND = defined("16", "s16-setup", "s16-strong", "s16-laws", "s16-bill")
+
+class Silent:
+    """A question that nobody answers."""
+
+    def reveal(self, *told, **more):
+        pass
+
+    then = reveal
+
+
+BY_HAND = defined("16", "s16-setup", "s16-strong", "s16-laws", "s16-bill", guess_thousand=Silent())
 BATCH, S, RING = (BY_HAND[name] for name in ("BATCH", "S", "ring"))
 
 
@@ -54,7 +64,9 @@ def test_each_worker_that_is_predicted_charges_what_its_cluster_takes(nodes):
 
 
 def test_the_explorers_picture_has_many_counts_and_a_price():
-    picture = defined("16", "s16-setup", "s16-strong", "s16-laws", "s16-explore-picture")["picture"]
+    picture = defined(
+        "16", "s16-setup", "s16-strong", "s16-laws", "s16-explore-picture", guess_thousand=Silent()
+    )["picture"]
     figure, words = picture()
     drawn = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].lines}
     assert drawn["what was fitted"] == [1, 2, 4, 8, 16] and drawn["what is so"][-1] == 1024
@@ -69,13 +81,6 @@ def test_the_explorer_draws_at_every_end_of_its_controls(link, algorithm):
     for measured, rent in ((4, 1), (64, 1024)):
         figure, words = names["picture"](measured, rent, model, names["LINKS"][link], algorithm)
         assert figure.axes and words.startswith(f"{rent} node" if rent == 1 else "1,024 node")
-
-
-class Silent:
-    """A question that nobody answers."""
-
-    def reveal(self, *told, **more):
-        pass
 
 
 def _free(speed):
