@@ -76,7 +76,9 @@ def test_the_explorers_picture_has_many_counts_and_a_price():
 @pytest.mark.parametrize("link", ["data centre", "fast fabric", "office", "edge"])
 @pytest.mark.parametrize("algorithm", ["ring", "auto"])
 def test_the_explorer_draws_at_every_end_of_its_controls(link, algorithm):
-    names = defined("16", "s16-setup", "s16-strong", "s16-laws", "s16-explore-picture")
+    names = defined(
+        "16", "s16-setup", "s16-strong", "s16-laws", "s16-explore-picture", guess_thousand=Silent()
+    )
     model = max(names["MODELS"].values())
     for measured, rent in ((4, 1), (64, 1024)):
         figure, words = names["picture"](measured, rent, model, names["LINKS"][link], algorithm)
