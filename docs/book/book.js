@@ -104,6 +104,8 @@ document.querySelectorAll("button.search-button, button.search-button__button").
 // a formula that is wider than the page scrolls: by keyboard as well
 window.addEventListener("load", () => {
   if (window.MathJax?.startup) MathJax.startup.promise.then(() => {
-    document.querySelectorAll("mjx-container[display=true]").forEach((formula) => { formula.tabIndex = 0; });
+    document.querySelectorAll("mjx-container, .cell_output .text_html").forEach((box) => {
+      if (box.getAttribute("display") || box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    });
   });
 });

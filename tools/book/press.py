@@ -230,7 +230,8 @@ def chosen_of(controls: Sequence[Any]) -> list[Any]:
     first = next((c for c in controls if c.name in NODES), controls[0])
     rest = [c for c in controls if c is not first]
     listed = [c for c in rest if _options(c) is not None and not _is_slider(c)]
-    return [first, *(listed or rest)[:1]]
+    further = [c for c in rest if not isinstance(_at(c), bool)]  # a box to tick changes little by itself
+    return [first, *(listed or further or rest)[:1]]
 
 
 def places_of(control: Any, first: bool) -> list[Any]:
