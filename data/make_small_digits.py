@@ -4,18 +4,15 @@
     python data/make_small_digits.py downloads/scikit_learn-1.9.1-*.whl
 
 scikit-learn itself is neither installed nor needed. The same wheel gives the same bytes, as make_digits.py
-tells, whose writer this is.
+tells, whose reader and writer these are.
 """
 
-import gzip
 import hashlib
-import io
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
-from make_digits import write_npz
+from make_digits import read_table, write_npz
 
 MEMBER = "sklearn/datasets/data/digits.csv.gz"
 MEMBER_SHA256 = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
@@ -27,12 +24,7 @@ def read_wheel(wheel: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises ValueError when the wheel's digits are not the ones this script was written for.
     """
-    with zipfile.ZipFile(wheel) as archive:
-        packed = archive.read(MEMBER)
-    found = hashlib.sha256(packed).hexdigest()
-    if found != MEMBER_SHA256:
-        raise ValueError(f"{MEMBER} in {wheel} has SHA-256 {found}, expected {MEMBER_SHA256}")
-    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.int64)
+    table = read_table(wheel, MEMBER, MEMBER_SHA256)
     if table.shape != (1797, 65) or table.min() < 0 or table[:, :-1].max() > 16:
         raise ValueError(f"expected 1797 rows of 64 pixels in 0..16 and a label, got {table.shape}")
     return table[:, :-1].astype(np.uint8).reshape(-1, 8, 8), table[:, -1].astype(np.uint8)

@@ -1,8 +1,7 @@
 """The errors a learner reads."""
 
-import linecache
-
 import pytest
+from raising import raised
 
 from ddl_lab.errors import (
     CollectiveMismatch,
@@ -14,16 +13,6 @@ from ddl_lab.errors import (
     mismatch_error,
     worker_error,
 )
-
-
-def raised(source, name="<cell>"):
-    """The error of running ``source`` as a notebook cell would: from text that linecache knows."""
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    try:
-        exec(compile(source, name, "exec"), {})
-    except Exception as error:
-        return error
-    raise AssertionError("the source must raise")
 
 
 def test_the_message_has_rank_type_and_the_learners_lines_with_their_source():

@@ -1,19 +1,9 @@
 """Lines of a traceback: those of the learner, and of a package's strategy where there are none."""
 
-import linecache
+from raising import raised
 
 from ddl_lab import counted
 from ddl_lab.travel.frames import PACKAGE, learner_frames
-
-
-def raised(source, name="<cell>"):
-    """The error of running ``source`` as a notebook cell would: from text that linecache knows."""
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    try:
-        exec(compile(source, name, "exec"), {})
-    except Exception as error:
-        return error
-    raise AssertionError("the source must raise")
 
 
 def test_frames_of_libraries_and_of_the_package_are_left_out():
