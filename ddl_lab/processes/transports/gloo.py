@@ -60,6 +60,9 @@ class GlooEndpoint(Endpoint):
         options = dist.ProcessGroupGloo._Options()  # type: ignore[attr-defined]
         options._devices = _devices(local)
         options._timeout = timedelta(days=1)  # a rank that hangs is the supervisor's to find
+        # We wait for each work at once. Where the system gives no second thread, torch 2.13 waits for ever
+        # for the first to leave.
+        options._threads = 1
         with no_strangers() if local else nullcontext():
             return dist.ProcessGroupGloo(store, me, size, options)
 

@@ -150,10 +150,22 @@ def as_nobody(tmp_path):
 
 
 def test_a_user_with_few_processes_runs_over_shm_and_gloo_says_what_it_lacks(as_nobody):
-    """``ulimit -u`` counts threads. Of 14, gloo's own are now and then in time, so it gets fewer."""
+    """``ulimit -u`` counts threads."""
     assert as_nobody(LIMITED, "shm", "14") == "[[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]\n"
     told = as_nobody(LIMITED, "gloo", "10")
     assert "ulimit -u" in told and "counts threads" in told, told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the names of threads from /proc")
+def test_gloo_has_one_thread_for_its_calls():
+    """With more, torch hangs where the first could be started and the second could not."""
+
+    def worker(node):
+        node.barrier()
+        return [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+
+    for names in lab.run(worker, 2, transport="gloo", progress=False).results:
+        assert names.count("pt_gloo_runloop") == 1, names
 
 
 class Wrapped:
