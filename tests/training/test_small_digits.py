@@ -61,6 +61,14 @@ def test_the_readme_names_the_check_sum_of_the_file():
     assert data.SMALL_SHA256 in (DATA / "README.md").read_text()
 
 
+@pytest.mark.parametrize("file", [file.name for file in sorted(DATA.glob("*.npz"))])
+def test_both_licences_leave_out_what_others_made(file):
+    for text in ("LICENSE", "LICENSE-LABS.md"):
+        assert f"data/{file}" in (DATA.parent / text).read_text(), text
+    told = (DATA / "README.md").read_text().partition(f"## {file}")[2].partition("\n## ")[0]
+    assert "The course's own licences" in told and "what isn't" in told
+
+
 def test_the_script_makes_the_file_from_a_wheel_and_refuses_another(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(DATA))
     make = runpy.run_path(str(DATA / "make_small_digits.py"))
