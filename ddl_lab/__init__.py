@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from . import frameworks
     from .cluster.model import Cluster, geometric
     from .errors import CollectiveMismatch, DeadlockError, LabError, StoppedRun, WorkerError
+    from .exercises.contest.contest import contest
+    from .exercises.contest.verify import verify
     from .exercises.standing import progress
     from .forecast.prediction import predict
     from .history.history import History
@@ -35,6 +37,8 @@ _ROOMS = {
     "cluster.model": ("Cluster", "geometric"),
     "training.data": ("batches",),
     "errors": ("CollectiveMismatch", "DeadlockError", "LabError", "StoppedRun", "WorkerError"),
+    "exercises.contest.contest": ("contest",),
+    "exercises.contest.verify": ("verify",),
     "exercises.standing": ("progress",),
     "forecast.prediction": ("predict",),
     "history.history": ("History",),
@@ -51,7 +55,7 @@ _ROOMS = {
     "virtual.simulation": ("Simulation", "simulate"),
     "widgets": ("Slider", "explore", "vary"),
 }
-_HISTORIES = ("History", "run", "start", "simulate", "Simulation", "keep_going")  # what gives one
+_HISTORIES = ("History", "run", "start", "simulate", "Simulation", "keep_going", "contest")  # what gives one
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["frameworks", "load_digits", *_ROOM_OF]  # noqa: PLE0604  (names, from the table above)
 

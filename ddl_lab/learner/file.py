@@ -19,7 +19,7 @@ from ..history.files import whole_file
 from ..travel.shell import shell
 
 Notes: TypeAlias = dict[str, dict[str, dict[str, Any]]]  # section -> key -> what is known of it
-SECTIONS = ("exercises", "predictions")
+SECTIONS = ("exercises", "predictions", "tries")
 # keys of what has moved to another lab: notes under the old one count for the new, and become so
 MOVED = {"09.place": "10.place", "09.half": "10.half", "09.tensor": "10.tensor"}
 

@@ -1,0 +1,76 @@
+"""What the source of an entry may say: no files, no data, nothing private; each refusal quotes the line."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ...errors import LabError
+
+LONGEST = 12_000  # characters of a source: a network in digits is a hundred times longer
+LIBRARIES = (
+    *("ddl_lab", "torch", "numpy", "math", "random", "itertools", "functools", "collections", "dataclasses"),
+    *("copy", "time", "operator", "typing", "__future__"),
+)
+_BY_HAND = {
+    *("open", "exec", "eval", "compile", "globals", "locals", "vars", "getattr", "setattr", "delattr"),
+    *("input", "breakpoint", "memoryview"),
+}
+_DATA = {
+    *("load_digits", "load_small_digits", "load", "fromfile", "from_file", "memmap", "loadtxt", "genfromtxt"),
+    *("swept", "run_path", "hub"),
+}
+_CONTEST = "ddl_lab.exercises"
+_INSTEAD = "training data come by task.gradient, checkpoints by task.save and task.restore"
+
+
+class NotAllowed(LabError):
+    """An entry does, or captures, what it may not; the message names it."""
+
+
+def check_rules(source: str) -> None:
+    """Raise ``NotAllowed`` for the first line of ``source`` that an entry may not have."""
+    if len(source) > LONGEST:
+        raise NotAllowed(
+            f"the entry's source has {len(source):,} characters, and may have {LONGEST:,}: compute in the "
+            "worker what stands in it as numbers."
+        )
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise NotAllowed(f"the entry's source is no Python: {error}") from None
+    for node in ast.walk(tree):
+        for what, why in _faults(node):
+            line = source.splitlines()[node.lineno - 1].strip()  # type: ignore[attr-defined]
+            raise NotAllowed(f"an entry may not use `{what}`: {why}. The line is: {line:.100}")
+
+
+def _faults(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """(what is not allowed, why and what instead) of one part of the source."""
+    if isinstance(node, ast.Import):
+        yield from (fault for alias in node.names for fault in _imported(alias.name, ""))
+    elif isinstance(node, ast.ImportFrom):
+        yield from (f for alias in node.names for f in _imported(node.module or ".", alias.name))
+    elif isinstance(node, ast.Attribute):
+        yield from _named(node.attr, f".{node.attr}")
+    elif isinstance(node, ast.Name) and (node.id in _BY_HAND or node.id.startswith("__")):
+        yield node.id, f"it reaches what is none of an entry's; {_INSTEAD}"
+
+
+def _named(name: str, shown: str) -> Iterator[tuple[str, str]]:
+    if name.startswith("_"):
+        yield shown, "names that begin with _ are private, of torch's, the course's and the task's objects"
+    if name in _DATA:
+        yield shown, f"an entry reads no data and no files; {_INSTEAD}"
+
+
+def _imported(module: str, name: str) -> Iterator[tuple[str, str]]:
+    whole = f"{module}.{name}".rstrip(".")
+    if module.split(".")[0] not in LIBRARIES:
+        yield f"import {module}", f"it may import {', '.join(LIBRARIES[:-1])}"
+    elif whole.startswith(_CONTEST):
+        yield f"import {whole}", "the contest's own files are none of an entry's"
+    else:
+        yield from (
+            fault for part in whole.split(".") if part != "__future__" for fault in _named(part, whole)
+        )

@@ -1,0 +1,148 @@
+"""The figures of the contest: tries as seconds against money, and the card of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..canvas import Canvas
+
+MOST_LINES = 22  # of the source, on a card
+
+
+def tries(known: Sequence[Mapping[str, Any]], headline: str) -> Figure:
+    """Draw each try as a dot, seconds to the right and cents upwards, both logarithmic, its name beside it.
+
+    ``known``: name, seconds, money (dollars), reached and confirmed of each. Filled: it counts; a ring: it
+    has reached the target, and is not confirmed; a cross: it hasn't reached it. The line joins those that
+    no other try beats in both. Raises ``ValueError`` for nothing to draw.
+    """
+    if not known:
+        raise ValueError("tries got nothing to draw: score a worker first, by task.score(worker).")
+    from ..canvas import COLOURS, INK, Canvas, legend_beside
+
+    canvas = Canvas(7.8, 4.0, headline)
+    (ax,) = canvas.row(1, right=1.9)
+    kinds = {
+        "counts": ("o", COLOURS[0], COLOURS[0]),
+        "not confirmed": ("o", COLOURS[0], "none"),
+        "not reached": ("X", COLOURS[1], COLOURS[1]),
+    }
+    for one in known:
+        shape, edge, face = kinds[_kind(one)]
+        ax.plot(one["seconds"], 100 * one["money"], shape, ms=8, mec=edge, mfc=face, mew=1.6, zorder=3)
+    front = unbeaten([one for one in known if one.get("reached")])
+    ax.step([one["seconds"] for one in front], [100 * one["money"] for one in front], where="post",
+            color=INK, lw=1.2, ls="--", zorder=1)  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel="seconds (virtual)", ylabel="cents")
+    _room(ax, known)
+    _names(ax, known)
+    for kind in dict.fromkeys(map(_kind, known)):
+        shape, edge, face = kinds[kind]
+        ax.plot([], [], shape, ms=8, mec=edge, mfc=face, mew=1.6, label=kind)
+    if len(front) > 1:
+        ax.plot([], [], color=INK, lw=1.2, ls="--", label="nobody beats\nthem in both")
+    legend_beside(ax)
+    return canvas
+
+
+def unbeaten(known: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those than which no other is both faster and cheaper, the fastest first."""
+    found: list[Mapping[str, Any]] = []
+    for one in sorted(known, key=lambda one: (one["seconds"], one["money"])):
+        if not found or one["money"] < found[-1]["money"]:
+            found.append(one)
+    return found
+
+
+def _kind(one: Mapping[str, Any]) -> str:
+    if not one.get("reached"):
+        return "not reached"
+    return "counts" if one.get("confirmed") else "not confirmed"
+
+
+def _room(ax: Axes, known: Sequence[Mapping[str, Any]]) -> None:
+    """Limits with room for names, and plain numbers at the ticks."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    for axis, values in (
+        (ax.xaxis, [k["seconds"] for k in known]),
+        (ax.yaxis, [100 * k["money"] for k in known]),
+    ):
+        wide = max(values) / min(values) > 30
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if wide else (1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter("{x:.6g}")
+    seconds, cents = [k["seconds"] for k in known], [100 * k["money"] for k in known]
+    ax.set_xlim(min(seconds) / 1.6, max(seconds) * 2.6)
+    ax.set_ylim(min(cents) / 1.8, max(cents) * 1.8)
+
+
+def _names(ax: Axes, known: Sequence[Mapping[str, Any]]) -> None:
+    """Each name to the right of its dot, and higher where it would lie on another."""
+    import math
+
+    from ..canvas import INK
+
+    high = ax.get_ylim()
+    placed: list[tuple[float, float]] = []
+    span = math.log(high[1] / high[0])
+    for one in sorted(known, key=lambda one: one["money"]):
+        x, y = math.log(one["seconds"]), math.log(100 * one["money"] / high[0]) / span
+        while any(abs(x - other_x) < 1.0 and abs(y - other_y) < 0.055 for other_x, other_y in placed):
+            y += 0.0275
+        placed.append((x, y))
+        at = (one["seconds"], high[0] * math.exp(y * span))
+        ax.annotate(one["name"], at, (7, 5), textcoords="offset points", va="center", color=INK, fontsize=9)
+
+
+def card(told: Mapping[str, Any]) -> Canvas:
+    """Draw what an entry took, large, beside the first lines of its worker; on white, to be shared.
+
+    ``told``: what a card holds: name, seed, seconds, money, source and so on.
+    """
+    from ..canvas import COLOURS, INK, Canvas, style
+
+    where = f"ddl_lab, contest {told['seed']}{', with failures' if told['failures'] else ''}: {told['name']}"
+    canvas = Canvas(9.0, 4.6, where)
+    canvas.set_facecolor("white")
+    big = {"fontsize": 21, "color": COLOURS[0], "va": "baseline", "fontweight": "bold"}
+    small = {"fontsize": 9.5, "color": INK, "va": "baseline"}
+    with style():
+        cents, node_s = f"{100 * told['money']:.3g} cents", f"{told['node_seconds']:.4g} node-seconds"
+        others = f"of 500 digits held out; {told['checked']:.1%} of those it could check"
+        numbers = [
+            (f"{told['seconds']:.4g} s", f"until the last of {told['nodes']} nodes had returned"),
+            (cents, f"{node_s} at 3 dollars an hour"),
+            (f"{told['held_out']:.1%}", others),
+        ]
+        for row, (what, words) in enumerate(numbers):
+            canvas.text(0.025, 0.77 - 0.2 * row, what, **big)  # type: ignore[arg-type]
+            canvas.text(0.027, 0.71 - 0.2 * row, words, **small)  # type: ignore[arg-type]
+        sure = "" if told["confirmed"] else "not "
+        canvas.text(0.027, 0.225, _wrapped(f"{sure}confirmed: {told['how']}", 52), **small | {"va": "top"})  # type: ignore[arg-type]
+        lines = _worker_lines(told["source"])
+        code = {"fontsize": 7.6, "color": "#333333", "va": "top", "family": "monospace", "linespacing": 1.35}
+        canvas.text(0.47, 0.88, "\n".join(lines), **code)  # type: ignore[arg-type]
+        canvas.text(0.47, 0.03, f"source {told['digest']}, whole in the JSON beside", **small)  # type: ignore[arg-type]
+    return canvas
+
+
+def _worker_lines(source: str) -> list[str]:
+    """The worker, the last function of an entry, as far as it has room."""
+    lines = source.rstrip().splitlines()
+    starts = [n for n, line in enumerate(lines) if line.startswith("def ")]
+    shown = [line if len(line) <= 72 else f"{line[:71]}…" for line in lines[starts[-1] :]]
+    if len(shown) <= MOST_LINES:
+        return shown
+    return [*shown[: MOST_LINES - 1], f"… and {len(shown) - MOST_LINES + 1} more lines"]
+
+
+def _wrapped(text: str, width: int) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text, width))
