@@ -3,8 +3,6 @@
 import entries
 import pytest
 
-import ddl_lab as lab
-
 
 @pytest.fixture(scope="module")
 def ladder():
