@@ -11,9 +11,26 @@ from reading import defined
 import ddl_lab as lab
 from ddl_lab.strategies import checkpoints, robust
 
-CELLS = ("stream", "train", "torn-file", "torn-ways", "write", "often-life", "on-start-worker", "parts")
+CELLS = (
+    "stream",
+    "train",
+    "torn-file",
+    "torn-ways",
+    "write",
+    "often-life",
+    "on-start-worker",
+    "parts",
+    "held-worker",
+)
 HAND = defined("14", "s14-setup", *(f"s14-{name}" for name in CELLS), "s14-parts-together", "s14-liars-krum")
 DATA = lab.load_digits().train
+
+
+@pytest.mark.parametrize(("handed", "left"), [("write", 0), ("write, flush", 1000), ("flush, fsync", 1000)])
+def test_a_death_takes_what_python_holds_and_leaves_what_the_system_holds(handed, left, tmp_path):
+    with pytest.raises(lab.WorkerError, match="SIGKILL"):
+        lab.run(HAND["dies_holding"], 1, args=(tmp_path / "held.bin", handed), progress=False)
+    assert (tmp_path / "held.bin").stat().st_size == left
 
 
 @pytest.mark.parametrize("nodes", [1, 3])
