@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from ..errors import LabError
-from .arguments import flattened, mark_changed
+from .arguments import flattened, lies_flat, mark_changed
 from .context import in_a_backward_pass, refuse_bad_modes
 from .port import Collective, Ticket
 from .snapshot import Snapshot, owns_storage, version
@@ -37,7 +37,11 @@ class InUse:
 
     def torn(self, snapshot: Snapshot | None) -> bool:
         """Whether it holds something else than ``snapshot``: the counter is that of all views."""
-        return self.written() and snapshot is not None and not snapshot.equals(flattened(self.tensor))
+        if snapshot is None:
+            return False
+        if self.written():
+            return not snapshot.equals(flattened(self.tensor))
+        return self.tensor.is_cpu and lies_flat(self.tensor) and not snapshot.resembles(self.tensor)
 
 
 def torn_error(call: str, rank: int, risk: str) -> LabError:

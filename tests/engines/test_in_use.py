@@ -83,6 +83,39 @@ def test_an_error_that_nobody_catches_names_the_rank_and_the_line(engine):
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_a_write_by_numpy_which_torch_does_not_count_is_noticed(engine, size):
+    def worker(node, size):
+        tensor, peer = torch.ones(size), 1 - node.rank
+        array, told = tensor.numpy(), []
+        for factor in (1, 2):
+            sending = node.isend(tensor, peer)
+            array *= factor
+            node.recv(torch.empty(size), peer)
+            told.append(said(sending) is not None)
+            adding = node.all_reduce(tensor, async_op=True)
+            array *= factor
+            told.append(said(adding) is not None)
+        array /= factor  # as it was
+        adding.wait()
+        return told
+
+    assert engine(worker, 2, args=(size,)).results == [[False, False, True, True]] * 2
+
+
+@pytest.mark.parametrize("place", [0, 16_000, 16_383])
+def test_of_64_kilobytes_every_byte_counts(engine, place):
+    def worker(node, place):
+        if node.rank == 1:
+            return receive(node, 2**14)[0].item()
+        tensor = torch.ones(2**14)
+        handle = node.isend(tensor, 1)
+        tensor.numpy()[place] = 2
+        return said(handle) is not None
+
+    assert engine(worker, 2, args=(place,)).results == [True, 1.0]
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_another_part_of_the_same_memory_may_be_written(engine, size):
     """All views share one count of writes, so that alone would accuse a ring all-reduce."""
 
@@ -123,14 +156,14 @@ def test_what_does_not_lie_flat_is_compared_as_it_travelled(engine):
         for sent, write in (
             (square[:, 1], lambda: square[:, 1].fill_(5.0)),
             (numbers.conj(), lambda: numbers.add_(1)),
-            (weight, lambda: weight.data.add_(1)),  # not counted by torch: not seen
+            (weight, lambda: weight.data.add_(1)),  # which torch does not count
         ):
             handle = node.isend(sent, 1)
             write()
             told.append(said(handle))
         return [text is not None for text in told]
 
-    assert engine(worker, 2).results[0] == [True, True, False]
+    assert engine(worker, 2).results[0] == [True, True, True]
 
 
 def test_after_wait_the_tensor_is_free_and_a_handle_let_go_of_accuses_nobody(engine):
