@@ -1,8 +1,8 @@
 """What a message held when it was posted, and whether its tensor is in use: written before ``wait``.
 
 A real network reads a tensor until the message is received, so the receiver may get torn data, old and new.
-torch counts its own writes. Those of others, numpy's say, show in the bytes alone: a small tensor's are always
-compared, of a large one some blocks, which finds who writes all of it.
+torch counts its own writes. Those of others, numpy's say, show in the bytes alone: all of a small tensor are
+compared at each ``wait``, of a large one some blocks, which finds who writes all of it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class Snapshot:
     def resembles(self, flat: Tensor) -> bool:
         """As ``equals``, for a tensor in the host's memory, and of a large one some blocks only."""
         size, at = flat.nbytes, flat.data_ptr()
-        data = self._data
-        kept = ctypes.cast(data, ctypes.c_void_p).value if isinstance(data, bytes) else data.data_ptr()
+        if isinstance(self._data, bytes):
+            return not _compare(at, self._data, size)
+        kept = self._data.data_ptr()
         if size <= _WHOLE:
             return not _compare(at, kept, size)
         starts = range(0, size, size // _PARTS)

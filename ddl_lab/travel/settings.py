@@ -2,7 +2,7 @@
 
 A simulation reads them at every switch and writes only those in which two nodes differ. What lies in lists
 and dictionaries is looked at where a cheap sign says that it has changed: a new first filter of ``warnings``,
-one more handler of ``logging``, a write to ``os.environ``, a call of ``os.chdir``.
+one more handler of ``logging``, a write to ``os.environ``, a call of ``os.chdir`` or ``signal.signal``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch.utils import _device
 
+from . import signals
 from .meanwhile import shared
 
 _C: Any = torch._C
@@ -61,7 +62,7 @@ def watched() -> Iterator[None]:
     _seen.update(dict.fromkeys(_seen))
     profiled[0] = _C._autograd._profiler_enabled()
     try:
-        with shared():
+        with shared(), signals.watched():
             yield
     finally:
         plain.clear()
@@ -81,6 +82,7 @@ def read() -> Settings:
         _log(),
         _seen["environ"] or _environ(),
         _seen["cwd"] or _cwd(),
+        signals.read(),
         _figures(),
         _modes() if _device.CURRENT_DEVICE is not None or _C._len_torch_function_stack() else _NO_MODES,
         _C._len_torch_dispatch_stack() and _dispatch_modes(),
@@ -95,8 +97,8 @@ def read() -> Settings:
 
 
 def of_a_fresh_process(now: Settings) -> Settings:
-    """What a node begins with: output, warnings, logging and environment as its caller has them."""
-    return (*now[:8], 0, _NO_MODES, 0, False, False, False, False, None, True, "highest")
+    """What a node begins with: output, warnings, logging, environment, signals as its caller has them."""
+    return (*now[:9], 0, _NO_MODES, 0, False, False, False, False, None, True, "highest")
 
 
 def write(target: Settings, now: Settings) -> None:
@@ -238,6 +240,7 @@ _WRITERS = (
     _put_log,
     _put_environ,
     _put_cwd,
+    signals.put,
     _put_figures,
     _put_modes,
     _put_dispatch_modes,

@@ -4,7 +4,9 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
+import time
 import warnings
 from functools import partial
 
@@ -34,6 +36,8 @@ def stands():
         *(torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
         *(torch.backends.mkldnn.enabled, torch.get_float32_matmul_precision(), list(sys.path)),
         *(sys.getrecursionlimit(), repr(torch.tensor(1 / 3))),
+        *map(signal.getsignal, signal.valid_signals()),
+        *(signal.alarm, signal.setitimer),
         *(logging.root.level, list(logging.root.handlers), logging.getLogger("mine").level),
     )
 
@@ -132,7 +136,34 @@ def conveniences(node):
     return sys.path[-1], sys.getrecursionlimit(), repr(torch.tensor(1 / 3))
 
 
+def handlers(node):
+    heard = []
+    signal.signal(signal.SIGUSR1, lambda *_: heard.append(node.rank))
+    if node.rank:
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    node.barrier()
+    signal.raise_signal(signal.SIGUSR1)
+    node.barrier()
+    return heard, signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
+
+
+def clocks(node):
+    rings = []
+    signal.signal(signal.SIGALRM, lambda *_: rings.append(node.rank))
+    if node.rank:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+    node.barrier()
+    if node.rank == 0:
+        time.sleep(0.2)  # the other's clock stands meanwhile, or rings in a process of its own
+    node.barrier()
+    while node.rank and not rings:
+        time.sleep(0.01)
+    return rings
+
+
 CASES = {
+    handlers: [([0], False), ([1], True)],
+    clocks: [[], [1]],
     output: ["rank 0\nafter 0\n", "rank 1\nafter 1\n"],
     device: [("cpu", "cpu"), ("meta", "meta")],
     flags: [(False, True, False, True), (True, False, True, False)],
@@ -201,6 +232,22 @@ def test_a_nodes_settings_end_with_an_error_too(engine):
     with pytest.raises(lab.WorkerError, match="ValueError"):
         engine(worker, 2)
     assert stands() == before
+
+
+@pytest.mark.parametrize("worker", [handlers, clocks])
+def test_the_callers_alarm_clock_rings_when_it_was_to(engine, worker):
+    rings = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rings.append(time.monotonic()))
+    try:
+        began, left = time.monotonic(), signal.setitimer(signal.ITIMER_REAL, 0.3)
+        assert engine(worker, 2).results == CASES[worker]
+        while not rings:
+            assert time.monotonic() < began + 30
+            time.sleep(0.01)
+        assert len(rings) == 1 and rings[0] - began >= 0.3
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *left)
 
 
 def test_between_slices_the_caller_has_its_own_settings():
