@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from ..errors import LabError
-from ..learner.file import current
+from ..learner.file import current, today
 from ..travel.frames import learner_frames, show_frame
 from .helpers import Wrong
 from .stubs import misfit, untouched
@@ -96,10 +96,15 @@ class Exercise:
             name = f"exercise.{self.key.partition('.')[2]}"
             print(f"Until then {STANDS_IN}. {name}.hint() shows a hint, {name}.answer() the answer.")
         if verdict.state != NOT_TRIED:
-            current().note(
-                "exercises", self.key, tried=True, **({"done": True} if verdict.state == RIGHT else {})
-            )
+            self._keep(verdict.state == RIGHT)
         return function if verdict.state == RIGHT else self.reference  # type: ignore[return-value]
+
+    def _keep(self, right: bool) -> None:
+        """Note that it was tried, and the day on which it was right for the first time."""
+        file = current()
+        first = right and not file.known("exercises", self.key).get("done")
+        done = {"done": True} if right else {}
+        file.note("exercises", self.key, tried=True, **done, **({"on": today()} if first else {}))
 
     def judge(self, function: Any) -> Verdict:
         """What ``check`` would say of ``function``; prints and keeps nothing."""

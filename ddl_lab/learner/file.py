@@ -8,6 +8,7 @@ and puts a whole new file in its place, under a lock: two kernels lose nothing o
 from __future__ import annotations
 
 import contextlib
+import datetime
 import fcntl
 import json
 import os
@@ -46,6 +47,11 @@ def attended() -> bool:
     asked = get_parent() or {}
     ran_a_cell = asked.get("header", {}).get("msg_type") == "execute_request"
     return bool(asked["content"].get("allow_stdin")) if ran_a_cell else True  # else: a widget spoke
+
+
+def today() -> str:
+    """The date, where the learner is: "2026-11-30"."""
+    return datetime.date.today().isoformat()
 
 
 def current() -> LearnerFile:

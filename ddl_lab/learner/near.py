@@ -86,4 +86,9 @@ def dot_of(predicted: float, measured: float) -> float:
     ratio = measured / predicted if predicted and not math.isinf(predicted) else math.nan
     if not 0 < ratio < math.inf:
         return FARTHEST if measured > predicted else 1 / FARTHEST
-    return min(max(ratio, 1 / FARTHEST), FARTHEST)
+    return in_sight(ratio)
+
+
+def in_sight(dot: float) -> float:
+    """A dot's place, above 0, at most ``FARTHEST`` times off either way."""
+    return min(max(dot, 1 / FARTHEST), FARTHEST)

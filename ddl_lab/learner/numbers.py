@@ -29,6 +29,16 @@ def number(typed: float | str, unit: str = "") -> float:
     return value / 100 if percent else value
 
 
+def kept(value: object) -> float | None:
+    """A number as the learner's file has it, infinite or nan too; None for what isn't one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
 def _value(text: str) -> float | None:
     """Infinity, one term, or a fraction, product or power of two; None for anything else."""
     if found := INFINITE.fullmatch(text):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .boxes import Box
-from .file import LearnerFile, attended, current
+from .file import LearnerFile, attended, current, today
 from .near import Near
 from .numbers import amount, number
 from .showing import Places, Words, held_back, show_now
@@ -91,10 +91,9 @@ class Prediction:
         typed = number(value, self.unit)
         if not self._revealed or self.value is None or self._late:
             self.value, self._late = typed, self._revealed
+            about = {"unit": self.unit, "question": self.question, "on": today()}
             late = {"late": True} if self._late else {}
-            self._file.note(
-                "predictions", self.key, value=typed, unit=self.unit, question=self.question, **late
-            )
+            self._file.note("predictions", self.key, value=typed, **about, **late)
         self._go_on()
 
     def waive(self) -> None:

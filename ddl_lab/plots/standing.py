@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,13 +26,18 @@ def standing(marks: Sequence[Mark], dots: Mapping[str, Sequence[float]], headlin
     """Draw each exercise as a bar as long as its minutes, and each prediction as a dot at its ratio.
 
     ``dots``: measured / predicted of each lab's predictions, all above 0. A row for each lab, the
-    lowest number on top.
+    lowest number on top. Where there are predictions, a bar on the right says by what factor a lab's
+    were off, in the median: bars that get shorter downwards are predictions that got better.
     """
     from .canvas import Canvas
 
     labs = sorted({mark.lab for mark in marks} | set(dots))
     canvas = Canvas(7.6, 1.3 + 0.27 * max(len(labs), 2), headline)
-    left, right = canvas.row(2, top=0.68)
+    if any(dots.values()):
+        left, right, far = canvas.row(3, top=0.68, gridspec_kw={"width_ratios": (10, 9, 5)})
+        _how_far_off(far, dots, labs)
+    else:
+        left, right = canvas.row(2, top=0.68)
     _exercises(left, marks, labs)
     _predictions(right, dots, labs)
     left.set_yticks(range(len(labs)), [f"lab {lab}" for lab in labs])
@@ -72,5 +78,27 @@ def _predictions(ax: Axes, dots: Mapping[str, Sequence[float]], labs: Sequence[s
     widest = max([10, *(max(value, 1 / value) for values in dots.values() for value in values)])
     ax.set_xscale("log")
     ax.set_xlim(1 / widest / 1.5, widest * 1.5)
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel("measured / predicted; dashed: right")
+    ax.grid(visible=False, axis="y")
+
+
+def _how_far_off(ax: Axes, dots: Mapping[str, Sequence[float]], labs: Sequence[str]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    from .canvas import COLOURS, INK
+
+    off = {lab: median(max(dot, 1 / dot) for dot in values) for lab, values in dots.items() if values}
+    for lab, factor in off.items():
+        row = labs.index(lab)
+        ax.plot([1, factor], [row, row], color=COLOURS[1], lw=3, solid_capstyle="butt")
+        ax.plot(factor, row, "o", color=COLOURS[1], ms=5)
+    ax.tick_params(left=False)
+    ax.axvline(1, color=INK, lw=1.2, ls="--")
+    ax.set_xscale("log")
+    ax.set_xlim(0.93, max(2.2, *off.values()) * 1.15)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if max(off.values()) < 50 else (1.0,)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("off by (median)")
     ax.grid(visible=False, axis="y")

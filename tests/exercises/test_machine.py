@@ -57,6 +57,7 @@ def desk(tmp_path, monkeypatch):
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     found = LearnerFile(tmp_path)
     monkeypatch.setattr(machine, "current", lambda: found)
+    monkeypatch.setattr(machine, "today", lambda: "2026-11-30")
     return found
 
 
@@ -195,9 +196,22 @@ def test_a_right_answer_is_returned_noted_and_told_what_was_tested(mean, desk, c
 
     assert mean.check(answer) is answer
     assert capsys.readouterr().out == "right: Two tensors of three values.\n"
-    assert desk.read()["exercises"] == {"99.mean": {"tried": True, "done": True}}
+    assert desk.read()["exercises"] == {"99.mean": {"tried": True, "done": True, "on": "2026-11-30"}}
     mean.check(lambda a, b: a)
     assert desk.read()["exercises"]["99.mean"]["done"], "once right stays right"
+
+
+def test_the_day_is_that_of_the_first_right_answer_and_none_where_that_was_not_kept(mean, desk, monkeypatch):
+    mean.check(lambda a, b: a)
+    assert "on" not in desk.read()["exercises"]["99.mean"]
+    mean.check(lambda a, b: (a + b) / 2)
+    monkeypatch.setattr(machine, "today", lambda: "2026-12-24")
+    mean.check(lambda a, b: (a + b) / 2)
+    assert desk.read()["exercises"]["99.mean"]["on"] == "2026-11-30"
+    desk.note("exercises", "99.old", tried=True, done=True)  # before days were kept
+    old = exercise(key="99.old")
+    old.check(lambda a, b: (a + b) / 2)
+    assert "on" not in desk.read()["exercises"]["99.old"]
 
 
 def test_a_wrong_answer_names_the_mistake_and_where_help_is(mean, desk, capsys):

@@ -48,6 +48,7 @@ def desk(page, monkeypatch, tmp_path):
     """Somebody sits at a page; the folder of the learner's file."""
     monkeypatch.setattr(predictions, "attended", lambda: True)
     monkeypatch.setattr(predictions, "current", lambda: LearnerFile(tmp_path))
+    monkeypatch.setattr(predictions, "today", lambda: "2026-11-30")
     return tmp_path
 
 
@@ -55,7 +56,7 @@ def kept(folder):
     return json.loads((folder / "learner.json").read_text())["predictions"]
 
 
-def test_what_is_typed_is_kept_with_its_unit_and_question(page, desk):
+def test_what_is_typed_is_kept_with_its_unit_its_question_and_the_day(page, desk):
     guess = lab.ask("03.wait", QUESTION, unit="%")
     assert page.texts[0] == f"Your prediction. {QUESTION}" and "Nothing is written yet" in page.texts[1]
     assert not guess.ready and guess.value is None
@@ -65,7 +66,8 @@ def test_what_is_typed_is_kept_with_its_unit_and_question(page, desk):
     field.value = " 12 % "
     assert guess.ready and guess.value == 12
     assert field.value == "12" and page.texts[1] == "Written: 12 %"
-    assert kept(desk) == {"03.wait": {"value": 12.0, "unit": "%", "question": QUESTION}}
+    about = {"unit": "%", "question": QUESTION, "on": "2026-11-30"}
+    assert kept(desk) == {"03.wait": {"value": 12.0, **about}}
 
 
 def test_a_prediction_can_be_changed_and_what_is_no_number_is_told(page, desk):
