@@ -1,4 +1,4 @@
-"""DiLoCo (Douillard et al. 2023): many local steps of Adam, then one outer step with Nesterov's momentum.
+"""DiLoCo (Douillard et al. 2023): many local steps of AdamW, then one outer step with Nesterov's momentum.
 
 The nodes average how far each has come since the last exchange, and take that as a gradient. Outer learning
 rate 1 without momentum is averaging the parameters. One exchange every H steps, as large as a gradient.

@@ -1,4 +1,4 @@
-"""Optimisers of one flat tensor: SGD, momentum, Adam, LARS and LAMB, each a few lines.
+"""Optimisers of one flat tensor: SGD, momentum, Adam, AdamW, LARS and LAMB, each a few lines.
 
 An optimiser keeps its states itself: ``step(theta, gradient)`` changes ``theta`` (P,) in place. Give each
 node an optimiser of its own; what travels to a node is its own copy, and nodes that see the same gradients
@@ -66,6 +66,22 @@ class Adam:
     def step(self, theta: Tensor, gradient: Tensor) -> None:
         """One step in place: theta, gradient float32 (P,)."""
         theta.sub_(self.lr * self.direction(gradient))
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: each step first shrinks every parameter by ``lr * decay`` of itself.
+
+    What shrinks them never enters the means of the gradients. The default decay is torch's.
+    """
+
+    def __init__(self, lr: float = 0.001, decay: float = 0.01) -> None:
+        super().__init__(lr)
+        self.decay = decay
+
+    def step(self, theta: Tensor, gradient: Tensor) -> None:
+        """One step in place: theta, gradient float32 (P,)."""
+        theta.mul_(1 - self.lr * self.decay)
+        super().step(theta, gradient)
 
 
 def scaled_to(theta: Tensor, direction: Tensor, layers: Sequence[int]) -> Tensor:

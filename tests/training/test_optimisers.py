@@ -6,12 +6,14 @@ import pytest
 import torch
 
 import ddl_lab as lab
-from ddl_lab.training.optimisers import LAMB, LARS, SGD, Adam, layers_of, scaled_to
+from ddl_lab.training.optimisers import LAMB, LARS, SGD, Adam, AdamW, layers_of, scaled_to
 
 TORCHS = {
     "sgd": (lambda: SGD(0.1), lambda p: torch.optim.SGD(p, lr=0.1)),
     "momentum": (lambda: SGD(0.1, momentum=0.9), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)),
     "adam": (lambda: Adam(0.01), lambda p: torch.optim.Adam(p, lr=0.01)),
+    "adamw": (lambda: AdamW(0.01), lambda p: torch.optim.AdamW(p, lr=0.01)),
+    "decay": (lambda: AdamW(0.01, 0.3), lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.3)),
 }
 
 
@@ -38,7 +40,9 @@ def test_steps_are_torchs_own(name):
     assert torch.allclose(after(ours(), gradients()), leaf.detach(), atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9), lambda: LARS([5, 7]), lambda: LAMB([5, 7]), Adam])
+@pytest.mark.parametrize(
+    "make", [lambda: SGD(0.1, 0.9), lambda: LARS([5, 7]), lambda: LAMB([5, 7]), Adam, AdamW]
+)
 def test_the_gradient_stays_as_it_was(make):
     given = gradients()
     after(make(), given)
@@ -57,6 +61,16 @@ def test_each_layers_first_step_is_a_tenth_of_its_length(make):
     step = start - after(make(), gradients(1), start)
     for mine, layer in zip(step.split([5, 7]), start.split([5, 7]), strict=True):
         assert torch.isclose(mine.norm(), 0.1 * layer.norm(), rtol=1e-5)
+
+
+def test_decay_is_beside_the_means_and_not_in_them():
+    """What AdamW shrinks is the parameters; its states are Adam's, and without decay so are its steps."""
+    shrinking, plain = AdamW(0.01, 0.3), Adam(0.01)
+    start = torch.linspace(-1, 2, 12)
+    apart = after(plain, gradients(1), start) - after(shrinking, gradients(1), start)
+    assert torch.allclose(apart, 0.01 * 0.3 * start, atol=1e-6)
+    assert torch.equal(shrinking.mean, plain.mean) and torch.equal(shrinking.square, plain.square)
+    assert torch.equal(after(AdamW(0.01, 0.0), gradients()), after(Adam(0.01), gradients()))
 
 
 def test_a_layer_of_zeros_takes_the_direction_as_it_is():

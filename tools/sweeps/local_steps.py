@@ -1,6 +1,6 @@
 """Eight nodes that meet seldom, or only their neighbours, against those that meet every step: final losses.
 
-    python -m tools.sweeps.local_steps          a quarter of an hour
+    python -m tools.sweeps.local_steps          twenty minutes
 
 Simulated; 25 digits a node and step, 200 steps, 64 hidden units, odd or even, three seeds. Shards: by
 chance, or half of the nodes with odd digits only and half with even ones. The loss is that of all 4,000
@@ -21,7 +21,7 @@ from ddl_lab.strategies.elastic import elastic
 from ddl_lab.strategies.gossip import gossip
 from ddl_lab.strategies.local_steps import local_sgd
 from ddl_lab.strategies.optimised import optimised
-from ddl_lab.training.optimisers import Adam
+from ddl_lab.training.optimisers import Adam, AdamW
 
 from . import write
 from .large_batches import DIGITS, HIDDEN, loss_and_accuracy
@@ -43,11 +43,12 @@ def cases() -> Iterator[Case]:
             yield "EASGD", 5, lr, f"alpha {alpha}", partial(elastic, every=5, alpha=alpha, lr=lr)
     yield "strangers", STEPS, 0.4, "", partial(local_sgd, every=STEPS, lr=0.4, seed_step=100)
     for lr in (0.001, 0.003, 0.006, 0.01, 0.02, 0.03):
-        yield "Adam", 1, lr, "", partial(optimised, optimiser=Adam(lr))
         yield "Adam, own states", 1, lr, "", partial(optimised, optimiser=Adam(lr), local=True)
-        for outer_lr, momentum in ((1.0, 0.0), (0.7, 0.9)):
-            worker = partial(diloco, every=20, inner=Adam(lr), outer_lr=outer_lr, outer_momentum=momentum)
-            yield "DiLoCo", 20, lr, f"outer {outer_lr:g}, {momentum:g}", worker
+        for name, inner in (("Adam", Adam(lr)), ("AdamW", AdamW(lr))):
+            yield name, 1, lr, "", partial(optimised, optimiser=inner)
+            for outer_lr, momentum in ((1.0, 0.0), (0.7, 0.9)):
+                worker = partial(diloco, every=20, inner=inner, outer_lr=outer_lr, outer_momentum=momentum)
+                yield f"DiLoCo of {name}", 20, lr, f"outer {outer_lr:g}, {momentum:g}", worker
 
 
 def main() -> None:
