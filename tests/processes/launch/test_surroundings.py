@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from faulty import nothing_stays_behind, quietly, transport
+from other_user import as_nobody
 
 import ddl_lab as lab
 from ddl_lab.processes.launch import resources
 
-assert nothing_stays_behind and transport  # fixtures
+assert nothing_stays_behind and transport and as_nobody  # fixtures
 ROOT = Path(__file__).parents[3]
 
 
@@ -119,34 +120,6 @@ try:
 except lab.LabError as error:
     print(error)
 """
-NOBODY = 64_014  # a user without other processes: the limit counts all of a user's
-AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-# whose interpreter may lie in a folder of root's; of root's other rights it has none, or no limit would hold
-AS_NOBODY += [f"--{kind}=-all,+dac_read_search" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
-
-
-@pytest.fixture
-def as_nobody(tmp_path):
-    """Runs Python code as a user who has no other processes; returns what it printed."""
-    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("root and setpriv are needed to run as another user; root itself is not bound by limits")
-    may = subprocess.run([*AS_NOBODY, "true"], capture_output=True, text=True)
-    if may.returncode:
-        pytest.skip(f"this system lets root give up no rights: {may.stderr.strip()}")
-    os.chown(tmp_path, NOBODY, NOBODY)
-    script, one_each = tmp_path / "script.py", dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    places = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    places |= dict.fromkeys(("HOME", "TMPDIR", "DDL_LAB_HOME"), str(tmp_path))
-
-    def runs(code, *arguments):
-        script.write_text(code)
-        command = [*AS_NOBODY, sys.executable, str(script), *arguments]
-        environ = os.environ | one_each | places
-        done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return runs
 
 
 def test_a_user_with_few_processes_runs_over_shm_and_gloo_says_what_it_lacks(as_nobody):
