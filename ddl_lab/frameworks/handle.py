@@ -62,11 +62,18 @@ class Handle:
         """Train as ``nodes`` ranks, in real processes: see ``running.run``."""
         return running.run(self.framework, nodes, timeout_s=timeout_s, epochs=epochs, progress=progress)
 
-    def code(self) -> Any:
-        """Its script, as a notebook colours it."""
+    def code(self, name: str = "") -> Any:
+        """Its script, as a notebook colours it; or by ``name`` one that it takes: "lesson.py" all do.
+
+        Raises ``ValueError``, which lists those there are.
+        """
         from IPython.display import Markdown
 
-        return Markdown(f"```python\n{self.framework.path.read_text(encoding='utf-8')}```")
+        files = {file.name: file for file in self.framework.sources}
+        if name and name not in files:
+            raise ValueError(f"{self.name} has no {name!r}; it takes {', '.join(files)}")
+        file = files[name or self.framework.script]
+        return Markdown(f"```python\n{file.read_text(encoding='utf-8')}```")
 
 
 def _asking(ask: bool) -> Any:

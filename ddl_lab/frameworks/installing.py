@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import venv
@@ -15,9 +15,11 @@ from pathlib import Path
 
 from ..counted import counted
 from ..errors import LabError
+from . import reaper
 from .environments import Environment, courses_packages, packages_of, place, this_python, this_system
 from .telling import Line
 
+OURS = "/dev/fd/1"  # as a file: where the process that opens it writes what it has to say
 SPARE = 1.3  # more room than the environment takes: what pip downloads lies beside it for a while
 
 
@@ -36,7 +38,7 @@ def install(environment: Environment, *, torch_index: str = "", agreed: Callable
         return True
     if not agreed(question(environment)):
         return False
-    with _alone(environment):
+    with _read_by_all(), _alone(environment):
         if not environment.is_ready():  # somebody else may have made it while we waited
             pins = sum(line[:1] not in ("#", "") for line in environment.lock.read_text().splitlines())
             make(environment, ["-r", str(environment.lock)], torch_index, pins)
@@ -101,6 +103,16 @@ def _existing(folder: Path) -> Path:
 
 
 @contextmanager
+def _read_by_all() -> Iterator[None]:
+    """What is made here others may read, whatever the habits of whoever fills a shared folder."""
+    habit = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(habit)
+
+
+@contextmanager
 def _alone(environment: Environment) -> Iterator[None]:
     """Nobody else makes this environment meanwhile."""
     environment.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -120,36 +132,47 @@ def make(environment: Environment, asked: Sequence[str], torch_index: str = "", 
     index = ["--extra-index-url", torch_index] if torch_index else []
     pip = [str(environment.python), "-m", "pip", "--disable-pip-version-check", "install", "--no-input"]
     _pip([*pip, "--progress-bar=off", *index, *asked], environment.name, pins)
+    if environment.java:
+        _give_java(environment)
     if environment.compiled:
         _compile(environment)
 
 
+JAVA = """\
+#!/bin/sh
+# This Java has no module of incubating vector operations. Spark asks for it by name, uses it where it is
+# there, and a Java that lacks it wouldn't start: so it isn't asked for.
+for option do
+    shift
+    [ "$option" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$option"
+done
+exec {java} "$@"
+"""
+
+
+def _give_java(environment: Environment) -> None:
+    """Put a JAVA_HOME into the environment's folder, whose ``java`` is that of its package."""
+    java = packages_of(environment) / environment.java / "bin" / "java"
+    called = environment.java_home / "bin" / "java"
+    called.parent.mkdir(parents=True, exist_ok=True)
+    called.write_text(JAVA.format(java=shlex.quote(str(java))))
+    called.chmod(0o755)
+
+
 def _compile(environment: Environment) -> None:
     """Compile the framework itself and install it; its log stays in the environment's folder."""
-    log, line = environment.folder / "compiled.log", Line()
-    build = str(Path(__file__).with_name("compiling.py"))
-    command = [str(environment.python), build, environment.compiled, str(environment.folder / "build")]
+    log, build, line = environment.folder / "compiled.log", environment.folder / "build", Line()
+    script = str(Path(__file__).with_name("compiling.py"))
+    command = [str(environment.python), script, environment.compiled, str(build)]
     line.tell(f"{environment.name}: compiling, some minutes")
-    with log.open("wb") as out:
-        code = _to_its_end(
-            subprocess.Popen(
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
-            )
-        )
+    log.unlink(missing_ok=True)
+    with reaper.over(str(log), command) as process:
+        code = process.wait()
     line.close()
     if code:
         told = [text[:160] for text in log.read_text(errors="replace").splitlines()[-12:]]
         raise CantInstall("\n".join([f"{environment.name} couldn't be compiled:", *told]))
-
-
-def _to_its_end(process: subprocess.Popen) -> int:
-    """Its exit code; it and what it started are ended where we are interrupted."""
-    try:
-        return process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+    shutil.rmtree(build)
 
 
 def _works(python: Path) -> bool:
@@ -161,31 +184,16 @@ def _works(python: Path) -> bool:
 def _pip(command: list[str], name: str, pins: int) -> None:
     """Run pip; tell how far it is; end it where we are interrupted. Raises ``CantInstall`` where it fails."""
     line, last, found = Line(), list[str](), 0
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        umask=0o022,  # a shared folder is read by others
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    try:
-        for text in process.stdout:
-            last = [*last[-11:], text.rstrip()]
-            found += text.startswith(("Collecting", "Requirement already"))
-            doing = "unpacks" if text.startswith("Installing") else "looks up and fetches"
-            line.tell(f"{name}: pip {doing}, {found}{f' of {pins}' if pins else ''} packages")
-        code = _to_its_end(process)
-    except BaseException:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        raise
-    finally:
-        process.stdout.close()
-        line.close()
+    with reaper.over(OURS, command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        with process.stdout:
+            for text in process.stdout:
+                last = [*last[-11:], text.rstrip()]
+                found += text.startswith(("Collecting", "Requirement already"))
+                doing = "unpacks" if text.startswith("Installing") else "looks up and fetches"
+                line.tell(f"{name}: pip {doing}, {found}{f' of {pins}' if pins else ''} packages")
+            code = process.wait()
+    line.close()
     if code:
         raise CantInstall("\n".join([f"pip couldn't install {name}:", *(f"  {text[:160]}" for text in last)]))
 

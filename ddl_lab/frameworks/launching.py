@@ -13,6 +13,7 @@ from .table import SCRIPTS, Framework
 
 GIVEN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PYTHONHOME")
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+COURSE = Path(__file__).parents[2]  # the folder that the course's package lies in
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 QUIET = {  # nothing is told to anybody outside, and nothing is fetched
     "DO_NOT_TRACK": "1",
@@ -110,11 +111,11 @@ def command(framework: Framework, nodes: int) -> list[str]:
 def variables(framework: Framework, nodes: int, folder: Path) -> dict[str, str]:
     """The environment variables of the launcher and all its ranks; ``folder``: this run's own."""
     kept = {name: text for name, text in os.environ.items() if name not in GIVEN}
-    python = Path(python_of(framework))
+    python, environment = Path(python_of(framework)), environment_of(framework)
     kept |= QUIET | ON_CPUS | LOCALLY | dict.fromkeys(THREADS, "1") | dict(framework.variables)
     kept |= {
         "PATH": f"{python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
-        "PYTHONPATH": str(SCRIPTS),
+        "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *([str(COURSE)] if framework.course else [])]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYSPARK_PYTHON": str(python),
         "PYSPARK_DRIVER_PYTHON": str(python),
@@ -123,6 +124,8 @@ def variables(framework: Framework, nodes: int, folder: Path) -> dict[str, str]:
         "KERAS_HOME": str(folder),
         "TMPDIR": str(folder),
     }
+    if environment is not None and environment.java:
+        kept["JAVA_HOME"] = str(environment.java_home)
     if framework.launcher == "script":
         kept["WORLD_SIZE"] = str(nodes)
     return kept

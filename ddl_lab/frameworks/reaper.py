@@ -17,6 +17,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import psutil
 
@@ -24,6 +26,26 @@ SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 GRACE_S = 3.0  # between asking and killing
 LOOK_S = 0.1
 BROKEN_OFF = 75  # exit status: ended before the command was through
+
+
+@contextlib.contextmanager
+def over(log: str, command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen]:
+    """A process of this file over ``command``, for ``subprocess.Popen``'s ``options``.
+
+    When this is left, whatever the reason, or the process that called it is gone, all of it has ended.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-P", __file__, log, *command],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Stop's SIGINT is the notebook's; all is ended from here
+        **options,
+    )
+    assert process.stdin is not None
+    try:
+        yield process
+    finally:
+        process.stdin.close()  # at this it ends what is left, also if we are interrupted once more
+        process.wait()
 
 
 def become_subreaper() -> bool:

@@ -13,7 +13,7 @@ import torch
 from ..history.history import History
 from ..training import course
 from .launching import environment_of
-from .table import FRAMEWORKS, SCRIPTS, TRAPS, Framework
+from .table import FRAMEWORKS, TRAPS, Framework
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,8 +55,8 @@ def recorded() -> pd.DataFrame:
 
 
 def hash_of(framework: Framework) -> str:
-    """What its script and what it shares with the others read as now, in twelve digits."""
-    texts = [framework.path.read_bytes(), (SCRIPTS / "lesson.py").read_bytes()]
+    """What its script, and what that takes from the others, read as now, in twelve digits."""
+    texts = [file.read_bytes() for file in framework.sources]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]
 
 

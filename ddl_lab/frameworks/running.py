@@ -6,10 +6,10 @@ import contextlib
 import json
 import math
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,6 @@ def _carry_out(framework: Framework, nodes: int, folder: Path, timeout_s: float,
         while process.poll() is None:
             passed = time.monotonic() - start
             if passed > timeout_s:
-                process.stdin.close()
-                process.wait()
                 raise StoppedRun(
                     f"{framework.title}: not finished after timeout_s={timeout_s:g}; all its processes are "
                     f"ended{_told(_log(folder))}"
@@ -103,24 +101,11 @@ def _carry_out(framework: Framework, nodes: int, folder: Path, timeout_s: float,
         return int(process.returncode)
 
 
-@contextlib.contextmanager
-def _watched(framework: Framework, nodes: int, folder: Path) -> Iterator[Any]:
-    """A process that runs the launcher (reaper.py); it has ended, with all below it, when this is left."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", reaper.__file__, str(folder / "log"), *command(framework, nodes)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=variables(framework, nodes, folder),
-        cwd=folder,
-        start_new_session=True,  # Stop's SIGINT is the notebook's; all is ended from here
-    )
-    assert process.stdin is not None
-    try:
-        yield process
-    finally:
-        process.stdin.close()  # at this it ends what is left, also if we are interrupted once more
-        process.wait()
+def _watched(framework: Framework, nodes: int, folder: Path) -> AbstractContextManager[subprocess.Popen]:
+    """A process that runs the launcher; it has ended, with all below it, when this is left."""
+    quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+    told = variables(framework, nodes, folder)
+    return reaper.over(str(folder / "log"), command(framework, nodes), env=told, cwd=folder, **quiet)
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:

@@ -5,11 +5,14 @@ import functools
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import venv
 from pathlib import Path
 
 import pytest
+from beside import hidden
 from faulty import alive, descendants
 from waiting import eventually, wait_until
 
@@ -101,6 +104,31 @@ def test_one_cut_short_is_not_ready_and_the_next_try_goes_on(empty, monkeypatch)
     assert not empty.folder.exists()
 
 
+def test_what_is_made_others_may_read_whatever_the_instructors_habits(empty, monkeypatch):
+    builder = functools.partial(venv.EnvBuilder, symlinks=True)
+    monkeypatch.setattr(installing.venv, "EnvBuilder", lambda **_: builder())
+    monkeypatch.setattr(installing, "_pip", lambda command, *_: Path(command[0]).with_name("made").touch())
+    before = os.umask(0o077)
+    try:
+        assert installing.install(empty, agreed=yes)
+        assert os.umask(0o077) == 0o077, "the habit is theirs"
+    finally:
+        os.umask(before)
+    assert hidden(empty.folder.parent) == [] and (empty.folder / "bin" / "made").exists()
+
+
+def test_java_from_a_package_is_called_without_the_module_that_it_lacks(empty, monkeypatch):
+    java = dataclasses.replace(empty, java="it's/jre")
+    program = environments.packages_of(java) / "it's/jre/bin/java"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
+    program.chmod(0o755)
+    installing._give_java(java)
+    asked = ["-cp", "a b", "--add-modules=jdk.incubator.vector", "--add-modules=java.se", "$HOME", ""]
+    told = subprocess.run([java.java_home / "bin/java", *asked], capture_output=True, text=True, check=True)
+    assert told.stdout == "<-cp><a b><--add-modules=java.se><$HOME><>"
+
+
 def test_what_pip_says_is_told_where_it_fails(empty, monkeypatch):
     called, pip = [], installing._pip
     monkeypatch.setattr(installing, "_works", lambda python: True)
@@ -119,7 +147,7 @@ def test_an_interrupt_ends_pip_and_what_it_has_started():
     before, there = descendants(os.getpid()), []
 
     def press():
-        eventually(lambda: len(set(descendants(os.getpid())) - set(before)) == 2)
+        eventually(lambda: len(set(descendants(os.getpid())) - set(before)) == 3)
         there.extend(set(descendants(os.getpid())) - set(before))
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
@@ -128,8 +156,17 @@ def test_an_interrupt_ends_pip_and_what_it_has_started():
     with pytest.raises(KeyboardInterrupt):
         installing._pip(["sh", "-c", "echo Collecting it; sleep 600 & wait"], "it", 3)
     finger.join()
-    assert len(there) == 2
+    assert len(there) == 3, "it, the reaper above it, and what it has started"
     wait_until(lambda: not alive(there), "pip goes on")
+
+
+def test_pip_ends_with_whoever_has_called_it_even_if_that_is_killed(tmp_path):
+    command = ["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/part; mv {tmp_path}/part {tmp_path}/pid; wait"]
+    code = f"from ddl_lab.frameworks import installing; installing._pip({command!r}, 'it', 3)"
+    with subprocess.Popen([sys.executable, "-c", code]) as caller:
+        wait_until((tmp_path / "pid").exists, "it never began")
+        caller.kill()
+    wait_until(lambda: not alive([int((tmp_path / "pid").read_text())]), "what pip has started goes on")
 
 
 def test_where_nobody_sits_nothing_is_fetched(empty, monkeypatch, capsys):

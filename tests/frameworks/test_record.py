@@ -46,6 +46,16 @@ def test_a_changed_script_makes_its_row_stale_and_no_other(written, monkeypatch)
     assert list(table.index[table.stale]) == ["ddp"]
 
 
+def test_what_a_script_takes_from_others_counts_as_the_script(monkeypatch):
+    taken = {name: [file.name for file in FRAMEWORKS[name].sources] for name in FRAMEWORKS}
+    assert taken["ddp"] == ["lesson.py", "torch_ddp.py"]
+    assert taken["spark"] == ["lesson.py", "spark_torch.py", "torch_ddp.py"]
+    assert taken["jax"] == ["each.py", "jax_ranks.py", "jax_step.py", "lesson.py"]
+    assert taken["dask_course"] == ["course_ranks.py", "dask_ranks.py", "each.py", "lesson.py"]
+    assert record.hash_of(FRAMEWORKS["ray_course"]) != record.hash_of(FRAMEWORKS["ray_ranks"])
+    assert all(FRAMEWORKS[name].path.name in files for name, files in taken.items())
+
+
 def test_the_record_that_comes_with_the_course_is_of_todays_scripts_and_its_runs_end_where_ours_do():
     table = lab.frameworks.recorded()
     assert list(table.index[table.stale]) == []

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from beside import interrupted, mpi, nobody, place  # noqa: F401  (fixtures)
+from beside import interrupted, marked, mpi, nobody, place  # noqa: F401  (fixtures)
 from faulty import descendants
 
 import ddl_lab as lab
@@ -16,7 +18,12 @@ from ddl_lab.frameworks.running import FrameworkError, check_ranks
 from ddl_lab.frameworks.table import FRAMEWORKS
 from ddl_lab.frameworks.task import ours
 
-EVERYWHERE = bool(os.environ.get("DDL_LAB_FUZZ"))  # the same launcher thrice, too
+EVERYWHERE = bool(os.environ.get("DDL_LAB_FUZZ"))  # those of ``LIKE``, too
+LIKE = dict.fromkeys(("torchrun", "fsdp2"), "ddp") | dict.fromkeys(
+    ("deepspeed_2", "deepspeed_3"), "deepspeed"
+)
+LIKE |= {"keras": "jax_devices", "tf_server_async": "tf_server"}
+LIKE |= {"ray_course": "ray_ranks", "dask_course": "dask_ranks"}
 
 
 def close_to_ours(history, nodes):
@@ -42,24 +49,34 @@ def test_mpi_ends_where_our_run_does(mpi):  # noqa: F811
     assert not descendants(os.getpid())
 
 
-@pytest.mark.parametrize("name", FRAMEWORKS)
-def test_nothing_stays_after_an_interrupt(name, monkeypatch, request):
-    if name == "mpi":
+@pytest.fixture(params=FRAMEWORKS)
+def handle(request):
+    """Each framework that is installed; MPI is."""
+    if request.param == "mpi":
         request.getfixturevalue("mpi")
-    handle = getattr(lab.frameworks, name)
+    handle = getattr(lab.frameworks, request.param)
     if not handle.installed:
         pytest.skip(f"{handle.title} isn't installed in {os.environ['DDL_LAB_FRAMEWORKS']}")
-    if name in ("torchrun", "fsdp2") and not EVERYWHERE:
-        pytest.skip("the launcher of ddp: DDL_LAB_FUZZ=1 does all")
+    if request.param in LIKE and not EVERYWHERE:
+        pytest.skip(f"started as {LIKE[request.param]} is: DDL_LAB_FUZZ=1 does all")
+    return handle
+
+
+def test_nothing_stays_after_an_interrupt(handle, monkeypatch):
     folder, there = interrupted(lambda: handle.run(2, epochs=500, progress=False), 2, monkeypatch)
     assert len(there) > 1, "nobody trained when the interrupt came"
-    assert nobody(there) and not folder.exists()
+    assert nobody(there) and not marked(folder) and not folder.exists()
 
 
-def test_a_run_that_takes_too_long_is_ended_and_says_so(mpi):  # noqa: F811
-    with pytest.raises(StoppedRun, match=r"MPI .*: not finished after timeout_s=0\.3; all its"):
-        lab.frameworks.mpi.run(2, epochs=500, timeout_s=0.3, progress=False)
-    assert not descendants(os.getpid())
+def test_a_run_that_takes_too_long_is_ended_and_says_so(handle, monkeypatch):
+    """Most are still starting then: what a launcher has going differs from what is there when all train."""
+    told, write = [], running.write_task
+    monkeypatch.setattr(running, "write_task", lambda *args: told.append(args[0]) or write(*args))
+    words = rf"{re.escape(handle.title)}: not finished after timeout_s=3; all its processes are ended"
+    with pytest.raises(StoppedRun, match=words):
+        handle.run(2, epochs=500, timeout_s=3, progress=False)
+    assert not descendants(os.getpid()) and not marked(told[0])
+    assert not told[0].exists()
 
 
 def test_what_fails_tells_the_last_lines_of_its_log(monkeypatch):
@@ -120,7 +137,29 @@ def test_every_script_is_short_and_its_file_is_not_named_as_a_framework():
     for framework in FRAMEWORKS.values():
         assert 10 <= framework.lines <= 60, framework.script
         assert "_" in framework.path.stem, "a script must not stand in the way of an import"
-        assert "ddl_lab" not in framework.path.read_text().replace("DDL_LAB", "")
+        knows = "ddl_lab" in "".join(file.read_text() for file in framework.sources)
+        assert knows == framework.course, "only a rank that is the course's own imports it"
+
+
+def test_code_shows_the_script_or_one_that_it_takes_by_name():
+    shown = lab.frameworks.ray_course.code().data, lab.frameworks.ray_course.code("course_ranks.py").data
+    assert "@ray.remote" in shown[0] and "lab.run(worker" in shown[1]
+    with pytest.raises(
+        ValueError, match=r"mpi has no 'course_ranks.py'; it takes lesson.py, mpi_allreduce.py"
+    ):
+        lab.frameworks.mpi.code("course_ranks.py")
+
+
+def test_only_a_course_rank_finds_the_course_and_only_spark_a_java(tmp_path):
+    told = {name: launching.variables(FRAMEWORKS[name], 2, tmp_path) for name in FRAMEWORKS}
+    package = Path(lab.__file__).parents[1]
+    assert {n for n in told if str(package) in told[n]["PYTHONPATH"].split(os.pathsep)} == {
+        "ray_course",
+        "dask_course",
+    }
+    homes = {told[name].get("JAVA_HOME") for name in ("spark", "spark_barrier")}
+    assert homes == {str(launching.environment_of(FRAMEWORKS["spark"]).java_home)}
+    assert told["ray"].get("JAVA_HOME") == os.environ.get("JAVA_HOME")
 
 
 def test_what_runs_is_quiet_and_stays_on_this_machine(tmp_path):

@@ -1,11 +1,14 @@
 """What tests of lab.frameworks are run with: a small environment of MPI, interrupts, and who is there."""
 
+import contextlib
 import functools
 import os
 import signal
+import stat
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from classroom import pip_works
 from faulty import alive, descendants
@@ -69,3 +72,20 @@ def interrupted(run, nodes, monkeypatch):
 def nobody(pids):
     """Whether none of these processes lives, and none of this one's children does."""
     return not alive(pids) and not descendants(os.getpid())
+
+
+def hidden(top):
+    """What another user could not read, or not enter, below ``top`` and it itself."""
+    paths = [Path(top), *Path(top).rglob("*")]
+    asked = {path: 0o555 if path.is_dir() else 0o444 for path in paths if not path.is_symlink()}
+    return [path for path, bits in asked.items() if stat.S_IMODE(path.stat().st_mode) & bits != bits]
+
+
+def marked(folder):
+    """All processes of this machine that were started for the run whose folder this is, wherever they are."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("DDL_LAB_TASK") == str(folder):
+                found.append(process.pid)
+    return found

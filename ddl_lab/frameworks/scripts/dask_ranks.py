@@ -1,4 +1,4 @@
-"""Dask as a launcher: a task a rank, each on a worker of its own; the script is torchrun's, unchanged."""
+"""Dask as a launcher: a task a rank, each on a worker of its own; the script is a rank of torchrun's."""
 
 import os
 import subprocess
@@ -8,13 +8,14 @@ from pathlib import Path
 from dask.distributed import Client, LocalCluster
 from each import free_ports
 
+SCRIPT = Path(__file__).with_name(os.environ["RANK_SCRIPT"])
+
 
 def rank_of(number, world, port):
     """One rank, in a process of its own below this worker."""
     told = {"RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     variables = {**os.environ, **{name: str(value) for name, value in told.items()}}
-    script = Path(os.environ["PYTHONPATH"]) / "torch_ranks.py"
-    subprocess.run([sys.executable, script], env=variables, check=True)
+    subprocess.run([sys.executable, SCRIPT], env=variables, check=True)
 
 
 if __name__ == "__main__":

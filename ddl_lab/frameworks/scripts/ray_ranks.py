@@ -1,4 +1,4 @@
-"""Ray as a launcher: a task a rank, told who it is by four variables; the script is torchrun's, unchanged."""
+"""Ray as a launcher: a task a rank, told who it is by four variables; the script is a rank of torchrun's."""
 
 import os
 import subprocess
@@ -8,14 +8,15 @@ from pathlib import Path
 import ray
 from each import free_ports
 
+SCRIPT = Path(__file__).with_name(os.environ["RANK_SCRIPT"])
+
 
 @ray.remote(num_cpus=1)
 def rank_of(number, world, port):
     """One rank, in a process of its own below this task."""
     told = {"RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    script = Path(os.environ["PYTHONPATH"]) / "torch_ranks.py"
     variables = {**os.environ, **{name: str(value) for name, value in told.items()}}
-    subprocess.run([sys.executable, script], env=variables, check=True)
+    subprocess.run([sys.executable, SCRIPT], env=variables, check=True)
 
 
 world, (port,) = int(os.environ["WORLD_SIZE"]), free_ports(1)
