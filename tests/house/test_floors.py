@@ -14,9 +14,14 @@ from tools.house import FLOORS, PACKAGE, STAIRS
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Return module name -> file; "" is the package itself, "processes.shm" lies in a room."""
+    """Return module name -> file; "" is the package itself, "processes.shm" lies in a room.
+
+    A folder without ``__init__.py`` holds no modules of it, but programs that others run.
+    """
     found = {}
     for path in package.rglob("*.py"):
+        if not (path.parent / "__init__.py").exists():
+            continue
         parts = path.relative_to(package).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
