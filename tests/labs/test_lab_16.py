@@ -41,6 +41,25 @@ def test_scatter_hides_the_peak_from_a_fit_on_few_nodes():
     assert all(times > 2 * BY_HAND["speedup"][1024] for times, _ in names["told"])
 
 
+def test_scatter_costs_most_of_its_price_on_few_nodes():
+    """Weak scaling: undisturbed by the formula; with jitter a step takes what its slowest node takes."""
+    found = defined(
+        "16", "s16-setup", "s16-strong", "s16-scatter-run",
+        guess_thousand=Silent(),
+    )  # fmt: skip
+    calm, scattered = found["calm_s"], found["scattered_s"]
+    for nodes, seconds in calm.items():
+        assert nodes * 64e-4 / seconds == pytest.approx(steps.weak(RING, nodes, 64, S), rel=5e-3)
+    late = {nodes: scattered[nodes] - calm[nodes] for nodes in calm}
+    assert late[2] < late[4] < late[8] < late[16] < late[64] < 2 * late[8]
+
+
+def test_the_smallest_buckets_are_one_a_layer_and_the_largest_is_one():
+    found = defined("16", "s16-setup", "s16-overlap-run")
+    layers = found["layers"]
+    assert [len(found["cut"](layers(), 1e6 * mb)) for mb in (0.001, 10)] == [10, 1]
+
+
 def test_another_algorithm_overturns_a_fit_that_was_perfect_where_it_was_made():
     auto = lab.Cluster(algorithm="auto")
     truth = {n: BY_HAND["seconds"](auto, 1) / BY_HAND["seconds"](auto, n) for n in BY_HAND["speedup"]}
