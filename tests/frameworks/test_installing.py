@@ -129,6 +129,17 @@ def test_java_from_a_package_is_called_without_the_module_that_it_lacks(empty, m
     assert told.stdout == "<-cp><a b><--add-modules=java.se><$HOME><>"
 
 
+def test_sparks_java_starts_with_what_spark_asks_for_only_because_it_is_left_out():
+    spark = ENVIRONMENTS["spark"]
+    if not spark.is_ready():
+        pytest.skip(f"Spark isn't installed in {environments.place()}")
+    programs = spark.java_home / "bin/java", environments.packages_of(spark) / spark.java / "bin/java"
+    asked = ["--add-modules=jdk.incubator.vector", "-version"]
+    called, package = [subprocess.run([java, *asked], capture_output=True, text=True) for java in programs]
+    assert called.returncode == 0 and 'version "21' in called.stderr
+    assert "Module jdk.incubator.vector not found" in package.stdout + package.stderr
+
+
 def test_what_pip_says_is_told_where_it_fails(empty, monkeypatch):
     called, pip = [], installing._pip
     monkeypatch.setattr(installing, "_works", lambda python: True)
