@@ -14,7 +14,6 @@ message to arrive that fits, once all is in that arrives at that instant.
 from __future__ import annotations
 
 import heapq
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -37,7 +36,7 @@ class Events:
     ``limit``: after so many, ``run`` raises ``StoppedRun``.
     """
 
-    def __init__(self, limit: int = sys.maxsize, began_s: float = 0.0) -> None:
+    def __init__(self, limit: int, began_s: float) -> None:
         self.now = began_s
         self.limit = limit
         self._heap: list[tuple[float, int, int, int, Callable[[Any], None], Any]] = []

@@ -44,8 +44,7 @@ class ForkServer:
     @property
     def pid(self) -> int | None:
         """The server's process id, its guardian's while it loads; None where none runs."""
-        process = self._process
-        return self._server or process.pid if process and process.poll() is None else None
+        return self.guardian and (self._server or self.guardian)
 
     @property
     def guardian(self) -> int | None:

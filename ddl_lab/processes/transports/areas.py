@@ -22,8 +22,7 @@ _MOST_VIEWS = 64
 class Region:
     """How each rank's shared memory is laid out, in bytes. What is never touched takes none."""
 
-    TABLE = 0  # of its groups
-    READY = 2**11  # room for messages laid ready before they are asked for
+    READY = 2**11  # room for messages laid ready before they are asked for; before it, the table of groups
     READY_SIZE = 2**25
     PIECES = READY + READY_SIZE  # and for pieces of large ones
     PIECES_SIZE = 2**21
@@ -108,7 +107,8 @@ class Area:
         if views is None:  # training asks for the same ones in every step
             if len(self._views) > _MOST_VIEWS:
                 self._views.clear()
-            views = self._views[key] = [typed(slot, like, count) for slot in self._slots[self._turn]]
+            size = count * like.element_size()
+            views = self._views[key] = [slot[:size].view(like.dtype) for slot in self._slots[self._turn]]
         return list(views)
 
     @property
@@ -146,9 +146,7 @@ class Arena:
         block = (ctypes.c_char * size).from_address(self._address + offset)
         self._leases[offset] = lease = _Lease(block, self._give)
         lease.offset, lease.size = offset, size
-        return torch.frombuffer(
-            block, dtype=torch.float32
-        )  # its storage, which all views share, holds the block
+        return torch.frombuffer(block, dtype=torch.float32)  # its storage, all views' own, holds the block
 
     def _piece(self, size: int) -> int | None:
         free = self._free[size]
@@ -173,8 +171,3 @@ class Arena:
 def blocks(flat: Tensor, most: int) -> Sequence[Tensor]:
     """``flat`` in pieces of at most ``most`` elements; itself where it is one."""
     return (flat,) if flat.numel() <= most else flat.split(most)
-
-
-def typed(slot: Tensor, like: Tensor, count: int) -> Tensor:
-    """The first ``count`` elements of a slot's bytes, as ``like``'s type."""
-    return slot[: count * like.element_size()].view(like.dtype)

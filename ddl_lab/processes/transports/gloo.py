@@ -23,7 +23,7 @@ from .beside import Mover
 from .board import Board, Slot
 from .endpoint import Endpoint
 from .groups import move
-from .parcels import Incoming, Outgoing, nbytes
+from .parcels import Incoming, Outgoing
 from .posted import Posted
 from .strangers import no_strangers
 from .wire import PIECE, Inbox, Record
@@ -102,7 +102,7 @@ class GlooEndpoint(Endpoint):
         assert message.target is not None
         with _peers_alive():
             self._world.recv([message.target.view(torch.uint8)], piece.sender, piece.number % _TAGS).wait()
-        return nbytes(message.target)
+        return message.target.nbytes
 
     def _settled(self, message: Outgoing) -> None:
         if message.number in self._works:

@@ -20,7 +20,7 @@ from ...node.reduction import TRAVELS
 from .board import Board, Slot
 from .meeting import Meeter
 from .pacing import Pacer
-from .parcels import DTYPE_CODE, Incoming, Outgoing, Place, nbytes
+from .parcels import DTYPE_CODE, Incoming, Outgoing, Place
 from .wire import INLINE, OFFER, PIECE, ROOM, TAKEN, WANT, Inbox, Record
 
 
@@ -58,7 +58,7 @@ class Mailbox(Meeter):
         key = (group.key, tag)
         self._sent_to[dst, key] += 1
         place = (dst, key, self._sent_to[dst, key])
-        message = Outgoing(self._sent, place, dst, tensor, nbytes(tensor), ticket, snapshot, tag < 0)
+        message = Outgoing(self._sent, place, dst, tensor, tensor.nbytes, ticket, snapshot, tag < 0)
         self._outgoing[self._sent] = self._placed[place] = message
         head = self.pacer.departure(self._due_now(), dst, message.size) if self.pacer and tag >= 0 else 0.0
         offset, size, inline = self._lay_ready(message)
@@ -90,8 +90,7 @@ class Mailbox(Meeter):
         self.enters()
         if not ticket.done:
             self._want(ticket)
-        any_of = len(ticket.needs) > 1
-        self._until(lambda: ticket.done, ticket.call, lambda: ticket.needs, any_of)
+        self._until(lambda: ticket.done, ticket.call, lambda: ticket.needs, len(ticket.needs) > 1)
         if self.pacer:
             self.pacer.reached(ticket.ended)
 
@@ -121,14 +120,14 @@ class Mailbox(Meeter):
 
     def _want(self, ticket: Ticket) -> None:
         """Tell the sender that we wait for its next message, where it is sure to be that one."""
-        newest, key, tensor = self._newest or (None, (0, 0), None)
-        src = ticket.needs[0]
-        alone = newest is ticket and len(ticket.needs) == 1 and self._posted.sole(key, src)
-        if not (alone and self.lays_ready) or tensor is None or self.pacer:  # a paced link takes its time
+        if not self.lays_ready or self._newest is None or self.pacer:  # a paced link takes its time
+            return
+        (newest, key, tensor), src = self._newest, ticket.needs[0]
+        if newest is not ticket or len(ticket.needs) > 1 or not self._posted.sole(key, src):
             return
         number = self._offered_by[src, key] + 1
         self._asked = (src, key, number)
-        self._post(src, Record(WANT, 0, self.rank, key[0], number, tag=key[1], size=nbytes(tensor)))
+        self._post(src, Record(WANT, 0, self.rank, key[0], number, tag=key[1], size=tensor.nbytes))
 
     def _on_want(self, record: Record) -> None:
         key = (record.group, record.tag)
@@ -163,7 +162,7 @@ class Mailbox(Meeter):
         ticket.peer = offer.sender
         ticket.started = self.now()
         if self.pacer and offer.tag >= 0:
-            ticket.started = self.pacer.link_began(message.arrives, offer.sender, nbytes(tensor))
+            ticket.started = self.pacer.link_began(message.arrives, offer.sender, tensor.nbytes)
         message.target, message.ticket = tensor, ticket
         if offer.total and not message.pieces:
             self._ask(offer)
@@ -176,7 +175,7 @@ class Mailbox(Meeter):
         """Copy what pieces are there; after the last tell the sender that it is taken."""
         target, ticket, offer = message.target, message.ticket, message.offer
         assert target is not None and ticket is not None
-        size = nbytes(target)
+        size = target.nbytes
         while message.pieces:
             message.fetched += self._fetch(message, message.pieces.popleft())
             if message.fetched < size:

@@ -56,8 +56,3 @@ class Incoming:
     ticket: Ticket | None = None
     fetched: int = 0  # bytes
     arrives: float = 0.0  # paced: when the cluster's link would have delivered it
-
-
-def nbytes(tensor: Tensor) -> int:
-    """Bytes of a tensor's elements."""
-    return tensor.numel() * tensor.element_size()

@@ -21,9 +21,7 @@ class Posting(Mailbox):
         super().__init__(rank, inbox, slot, board)
         self.algorithm = "ring"  # by whose formula the last collective is counted
         self._texts: dict[tuple[int, Place], bytes] = defaultdict(bytes)  # words of which the end is to come
-        self._words: dict[Place, list[tuple[int, float, str]]] = defaultdict(
-            list
-        )  # of what hasn't begun here
+        self._words: dict[Place, list[tuple[int, float, str]]] = defaultdict(list)  # of what's to begin here
         self._posts: dict[Place, Posted] = {}  # under way
         self._unpriced: list[Posted] = []  # paced: those that have had no turn on the link yet
         self._free_s = 0.0  # paced: until when collectives have this rank's link
@@ -44,7 +42,6 @@ class Posting(Mailbox):
         if self.pacer:
             self._unpriced.append(posted)
         self._handle_all()
-        self._take_words(posted.place)
         if self.pacer:
             self.pacer.reached(self._due_now())  # the bytes that were copied took real time
         return posted
@@ -53,20 +50,18 @@ class Posting(Mailbox):
         """Do one that blocks; returns when its last rank entered."""
         last = self.meet(group, work.call)
         posted = self._post_words(Posted(group, work, self._due_now(), beside=False))
-        self._take_words(posted.place)
         self._complete(posted)
-        self._collect(posted)
-        posted.carry_out()
-        del self._posts[posted.place]
+        self._carry_out(posted)
         return last
 
     def _post_words(self, posted: Posted) -> Posted:
-        """Tell the others of it, and send them their parts."""
+        """Tell the others of it, send them their parts, and hear what they have told before."""
         self._posts[posted.place] = posted
         with self._inbox.together():
             for rank in posted.group.others():
                 self._send_words(posted, rank)
             self._set_out(posted)
+        self._take_words(posted.place)
         return posted
 
     def _complete(self, posted: Posted) -> None:
@@ -80,9 +75,7 @@ class Posting(Mailbox):
         self._slot.entered(posted.work.call, posted.place, posted.place[1])
         self._complete(posted)
         all_here = self.now()
-        self._collect(posted)
-        posted.carry_out()
-        del self._posts[posted.place]
+        self._carry_out(posted)
         if not self.pacer:
             return posted.latest, self.now()
         self._price_until(posted.latest)
@@ -90,6 +83,11 @@ class Posting(Mailbox):
         worked = self.pacer.due(all_here) + self.now() - all_here
         self._rest_until(self.pacer.overran(posted.ends, worked))
         return posted.begins, posted.ends
+
+    def _carry_out(self, posted: Posted) -> None:
+        self._collect(posted)
+        posted.carry_out()
+        del self._posts[posted.place]
 
     def look(self, posted: Posted) -> bool:
         self._handle_all()

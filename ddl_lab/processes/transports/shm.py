@@ -55,7 +55,7 @@ class ShmEndpoint(ShmCollectives):
 
     def copied(self, tensor: Tensor) -> Tensor:
         """In the room for what lies ready, where there is some: its readers copy it from there."""
-        size = tensor.numel() * tensor.element_size()
+        size = tensor.nbytes
         room = self._ready_room.room(size) if size > INLINE else None
         if room is None:
             return tensor.clone()

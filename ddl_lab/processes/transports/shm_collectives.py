@@ -110,10 +110,9 @@ class ShmCollectives(Endpoint):
         """Where ``rank``'s entry for a group stands, and its area."""
         start = self._region(rank)
         table = ctypes.string_at(self._address + start, Region.GROUPS * _ENTRY.size)
-        for i, (known, offset, *_) in enumerate(_ENTRY.iter_unpack(table)):
-            if known == key + 1:
-                return start + i * _ENTRY.size, offset
-        raise LookupError(f"rank {rank} has no area for the group {key}")
+        known, offsets, *_ = zip(*_ENTRY.iter_unpack(table), strict=True)
+        index = known.index(key + 1)
+        return start + index * _ENTRY.size, offsets[index]
 
     def _begin(self, group: Group, work: Collective, last: float) -> float:
         """The meeting of a block; of several in one collective the first tells when the last rank came."""
@@ -133,7 +132,7 @@ class ShmCollectives(Endpoint):
         self, group: Group, work: Collective, area: Area, block: Tensor, last: float
     ) -> float:
         slots = area.next_slots(block, block.numel())
-        small = block.numel() * block.element_size() <= SMALL
+        small = block.nbytes <= SMALL
         place = 0 if small else self.arena.place(block)
         if not place:
             slots[group.me].copy_(block)
@@ -143,10 +142,8 @@ class ShmCollectives(Endpoint):
         if small or (len(slots) == 2 and not any(places)):
             self._reduce_whole(group, work, slots, block)
         else:
-            size = block.numel() * block.element_size()
-            at = [
-                self._bytes(p, size).view(block.dtype) if p else s for p, s in zip(places, slots, strict=True)
-            ]
+            pairs = zip(places, slots, strict=True)
+            at = [self._bytes(p, block.nbytes).view(block.dtype) if p else slot for p, slot in pairs]
             self._reduce_chunk(group, work, at)
             self.meet(group, work.call)
             if not place:

@@ -111,8 +111,7 @@ class NcclStaged(Staged):
     def _network(self, ranks: tuple[int, ...]) -> Any:
         if ranks not in self._networks:
             store = dist.PrefixStore("nccl-" + "-".join(map(str, ranks)), self._store)
-            options = dist.ProcessGroupNCCL.Options()
-            me = ranks.index(self.rank)
+            me, options = ranks.index(self.rank), dist.ProcessGroupNCCL.Options()
             self._networks[ranks] = dist.ProcessGroupNCCL(store, me, len(ranks), options)
         return self._networks[ranks]
 
