@@ -55,7 +55,7 @@ _ROOMS = {
     "virtual.simulation": ("Simulation", "simulate"),
     "widgets": ("Slider", "explore", "vary"),
 }
-_HISTORIES = ("History", "run", "start", "simulate", "Simulation", "keep_going", "contest")  # what gives one
+_HISTORIES = ("History", "run", "start", "simulate", "Simulation", "keep_going", "contest", "verify")
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["frameworks", "load_digits", *_ROOM_OF]  # noqa: PLE0604  (names, from the table above)
 

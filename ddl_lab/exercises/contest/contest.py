@@ -11,7 +11,7 @@ from ...ranges import check_whole
 from ...tables import html_table
 from . import board, referee
 from .score import PRICE_PER_HOUR, Score
-from .task import HOST_SIZE, MTBF_S, NODES, RESTART_S, SPEED, TARGET, Task
+from .task import MTBF_S, NODES, RESTART_S, SPEED, TARGET, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ class Contest(Task):
     ``nodes``, ``hosts``, ``target``, ``cluster`` and ``price_per_hour`` (dollars a node, made up) say what.
     """
 
-    nodes, hosts, target, price_per_hour = NODES, NODES // HOST_SIZE, TARGET, PRICE_PER_HOUR
+    price_per_hour = PRICE_PER_HOUR
 
     def practice(self, worker: Callable[[Node], Any], nodes: int = NODES) -> History:
         """Run ``worker`` on the virtual clock with other pixels than those of scoring; returns the History.
@@ -69,13 +69,14 @@ class Contest(Task):
         each node until it has.
 
         Both are deterministic, but for processor time of the worker's own code beyond what a step needs. A
-        gradient, a receive and a collective leave time worth 100 samples' gradients on this machine, some
-        ten times a step of SGD, so an honest entry is charged nothing and its score is the same anywhere.
+        gradient, a receive and a collective leave time in which this machine could compute 250 samples, some
+        20 steps of SGD, so an honest entry is charged nothing and its score is the same anywhere.
         What goes beyond is charged as the samples that it is worth (``Score.charged_s``).
 
         ``confirm``: an entry that reaches the target runs again in real processes, and its model must be the
-        same to the bit; where it isn't, and with ``failures``, the entry is confirmed by what it reaches over
-        several seeds. ``name``: on the board; the worker's, unless told.
+        same to the bit; where it isn't, the entry is asynchronous, and confirmed by the held-out digits that
+        it gets right there and over four seeds. With ``failures`` the score is the mean of four draws of
+        them, of which all must arrive. ``name``: on the board; the worker's, unless told.
 
         Raises ``LabError`` for what an entry may not do, and what ``lab.simulate`` raises.
         """

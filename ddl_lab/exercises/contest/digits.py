@@ -60,7 +60,7 @@ def flat_of(model: Any, call: str) -> torch.Tensor:
             f"{call}: it takes lab.make_model(seed), or its lab.parameters(model), float32 ({PARAMETERS},); "
             f"got {got}."
         )
-    return flat.detach()
+    return flat.detach().contiguous()
 
 
 def gradient_of(flat: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

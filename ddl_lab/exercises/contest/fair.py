@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 _EXCHANGES = ("recv", "collective", "start")  # calls of a port that bring a node something
+_CALLS = (*_EXCHANGES, "computes", "computed", "send", "wait", "poll", "copied", "finish", "look")
 
 
 class Watch:
@@ -57,7 +58,7 @@ class Aside:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
-        if name == "now" or not callable(found):
+        if name not in _CALLS:
             return found
 
         def called(*args: Any) -> Any:
@@ -88,7 +89,7 @@ class NoAutograd:
             there = [(owner, name) for owner, name in self._PLACES if hasattr(owner, name)]
             self._kept = [(owner, name, getattr(owner, name)) for owner, name in there]
             for owner, name, _ in self._kept:
-                setattr(owner, name, _refuse)
+                setattr(owner, name, _refusal())
         self._inside += 1
 
     def __exit__(self, kind: type[BaseException] | None, e: Any, tb: TracebackType | None) -> None:
@@ -97,11 +98,16 @@ class NoAutograd:
             setattr(owner, name, was)
 
 
-def _refuse(*_: Any, **__: Any) -> None:
-    raise RuntimeError(
-        "autograd in a contest: no gradient but the task's own, so write task.gradient(node, model, batch), "
-        "which charges for it. (lab.gradient, autograd.grad, backward: none works while a worker is scored.)"
-    )
+def _refusal() -> Callable[..., None]:
+    """A function that refuses, another each time: torch.func looks up what it knows of each by itself."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError(
+            "autograd in a contest: no gradient but the task's own, so write task.gradient(node, model, "
+            "batch), which charges for it. (lab.gradient, autograd.grad, backward: none works in an entry.)"
+        )
+
+    return refuse
 
 
 NO_AUTOGRAD = NoAutograd()

@@ -71,6 +71,5 @@ def _imported(module: str, name: str) -> Iterator[tuple[str, str]]:
     elif whole.startswith(_CONTEST):
         yield f"import {whole}", "the contest's own files are none of an entry's"
     else:
-        yield from (
-            fault for part in whole.split(".") if part != "__future__" for fault in _named(part, whole)
-        )
+        parts = [part for part in whole.split(".") if part != "__future__"]
+        yield from (fault for part in parts for fault in _named(part, f"import {whole}"))

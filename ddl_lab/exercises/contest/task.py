@@ -26,6 +26,8 @@ SLOW, STALLS = {5: 10.0}, {10: (20, 0.5)}
 class Task:
     """What a worker has of a contest: gradients, whether the target is reached, and checkpoints."""
 
+    nodes, hosts, target = NODES, NODES // HOST_SIZE, TARGET
+
     def __init__(
         self, seed: int, failures: bool = False, *, scored: bool = False, folder: str | None = None
     ) -> None:
