@@ -88,7 +88,7 @@ def test_nothing_is_written_in_memory_or_by_reading(folder, tmp_path):
     nowhere = LearnerFile(None)
     nowhere.note("exercises", "00.a", done=True)
     assert nowhere.read()["exercises"] == {"00.a": {"done": True}}
-    assert LearnerFile(folder).read() == dict.fromkeys(learner.SECTIONS, {})
+    assert LearnerFile(folder).read() == {section: {} for section in learner.SECTIONS}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_set_aside_and_said(folder, capsys, damage):
     for number in (1, 2):
         (folder / "learner.json").write_bytes(damage)
         found = LearnerFile(folder)
-        assert found.read() == dict.fromkeys(learner.SECTIONS, {})
+        assert found.read() == {section: {} for section in learner.SECTIONS}
         aside = folder / f"learner.damaged-{number}.json"
         assert aside.read_bytes() == damage
         assert capsys.readouterr().out.count(f"was damaged: it is kept as {aside}") == 1
