@@ -36,12 +36,13 @@ help:
 
 setup: $(READY)
 
-# The stamp comes last and goes first: a set-up that is cut short never counts as ready, and the
+# pip itself comes first: an old one doesn't show how far it has got with installing. The stamp comes last and goes first: a set-up that is cut short never counts as ready, and the
 # next one begins with an empty .venv.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ddl_lab needs Python 3.11 or newer; $(PYTHON) is %d.%d: try make setup PYTHON=python3.12" % sys.version_info[:2])'
 	@test -f $(READY) || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $(READY)
+	$(PIP) $$(grep ^pip== requirements.lock)
 	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(READY)

@@ -60,7 +60,7 @@ def test_conda_and_pip_install_the_same_versions():
         ("numpy==2.4.6", "numpy==1.0", "numpy: environment.yml has 1.0, requirements.lock has"),
         ("pytorch==", "pytorch>=", "torch: environment.yml has >=2.13.0, requirements.lock has"),
         ("  - pandas==3.1.1\n", "", "pandas: environment.yml has missing, requirements.lock has"),
-        ("  - pip\n", "  - pip\n  - scipy\n", "scipy: in environment.yml, not asked for"),
+        ("  - psutil", "  - scipy\n  - psutil", "scipy: in environment.yml, not asked for"),
     ],
 )
 def test_a_differing_pin_is_named(old, new, line):
