@@ -132,6 +132,10 @@ def move_a_slider(address: str) -> Iterator[str]:
         handle = page.locator(".widget-slider .noUi-handle").first
         handle.wait_for(state="attached")
         yield "all cells down to the first slider have run"
+        box = page.locator(".widget-text input[placeholder*=Enter]").last  # the slider waits for a prediction
+        box.fill("8")
+        box.press("Enter")
+        page.locator(".widget-slider .noUi-target:not([disabled])").first.wait_for(state="attached")
         told = page.locator(".jp-CodeCell", has=handle).locator(".jp-OutputArea").first
         before = told.inner_html()
         handle.press("ArrowRight")
