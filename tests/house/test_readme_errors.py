@@ -87,6 +87,10 @@ def stops_to_look(node):
     breakpoint()
 
 
+def reads_a_file(node):
+    return open("weights.pt")
+
+
 def alone_in_a_job():
     job = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "0"}
     with pytest.MonkeyPatch.context() as patched:
@@ -122,6 +126,7 @@ PROVOKED = {
     "WorkerError: rank 0 raised CaptureError: rank 0 returned …": lambda _: run(
         on_rank(0, lambda node: threading.Lock())
     ),
+    "NotAllowed: an entry may not use …": lambda _: lab.contest(seed=1).score(reads_a_file),
     "AttributeError: module 'ddl_lab' has no attribute …": beside_a_folder_of_that_name,
 }
 

@@ -12,10 +12,7 @@ LIBRARIES = (
     *("ddl_lab", "torch", "numpy", "math", "random", "itertools", "functools", "collections", "dataclasses"),
     *("copy", "time", "operator", "typing", "__future__"),
 )
-_BY_HAND = {
-    *("open", "exec", "eval", "compile", "globals", "locals", "vars", "getattr", "setattr", "delattr"),
-    *("input", "breakpoint", "memoryview"),
-}
+_BY_HAND = {"open", "exec", "eval", "compile", "globals", "locals", "vars", "getattr", "setattr", "delattr"}
 _DATA = {
     *("load_digits", "load_small_digits", "load", "fromfile", "from_file", "memmap", "loadtxt", "genfromtxt"),
     *("swept", "run_path", "hub"),
@@ -39,10 +36,27 @@ def check_rules(source: str) -> None:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise NotAllowed(f"the entry's source is no Python: {error}") from None
+    imported = {name for node in ast.walk(tree) for name in _names_of(node)}
     for node in ast.walk(tree):
-        for what, why in _faults(node):
+        for what, why in (*_faults(node), *_shared(node, imported)):
             line = source.splitlines()[node.lineno - 1].strip()  # type: ignore[attr-defined]
             raise NotAllowed(f"an entry may not use `{what}`: {why}. The line is: {line:.100}")
+
+
+def _names_of(node: ast.AST) -> Iterator[str]:
+    """The names that an import gives."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
+
+
+def _shared(node: ast.AST, imported: set[str]) -> Iterator[tuple[str, str]]:
+    """What is written to a module: the nodes of a simulation would all see it, at no cost."""
+    if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+        base: ast.AST = node
+        while isinstance(base, ast.Attribute):
+            base = base.value
+        if isinstance(base, ast.Name) and base.id in imported:
+            yield ast.unparse(node), "nodes share a module only in a simulation: send it by node.send"
 
 
 def _faults(node: ast.AST) -> Iterator[tuple[str, str]]:

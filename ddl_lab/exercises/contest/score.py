@@ -15,6 +15,11 @@ PRICE_PER_HOUR = 3.0  # dollars a node: made up
 LUCK = 0.03  # by which 500 other digits may be worse: more than chance has it (2.6 standard errors)
 
 
+def digest_of(source: str) -> str:
+    """The first 12 digits of a source's SHA-256."""
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True, repr=False)
 class Score:
     """What a worker took to reach the target. Seconds are those of the virtual clock, all digits of them."""
@@ -53,7 +58,7 @@ class Score:
     @property
     def digest(self) -> str:
         """What tells this source from any other: SHA-256, its first 12 digits."""
-        return hashlib.sha256(self.source.encode()).hexdigest()[:12]
+        return digest_of(self.source)
 
     def card(self, path: str = "card") -> Any:
         """Write a card to share: ``path``.png, a picture, and ``path``.json, which holds the source.

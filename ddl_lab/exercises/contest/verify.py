@@ -13,7 +13,7 @@ from ...tables import html_table
 from . import referee
 from .card import FIELDS, FORMAT, NUMBERS
 from .rules import LONGEST, check_rules
-from .score import Score
+from .score import Score, digest_of
 from .source import made_again
 from .task import NODES, Task
 
@@ -128,6 +128,10 @@ def read(path: Path) -> dict[str, Any]:
         if not fits:
             raise BadCard(f"{path} is no card of a contest: its {name} is {card[name]!r:.60}.")
     card["source"] = "\n".join(card["source"]) + "\n"
+    if digest_of(card["source"]) != card["digest"]:
+        raise BadCard(
+            f"{path}: its source is not that of its picture, {card['digest']}: somebody altered it."
+        )
     check_rules(card["source"])
     return card
 

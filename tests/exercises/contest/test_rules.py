@@ -28,6 +28,9 @@ HEAD = "def worker(node):\n    "
         ("from ddl_lab.exercises.contest import digits", "import ddl_lab.exercises"),
         ("from .digits import tested", "import digits|import ."),
         ("import torch.hub", "import torch.hub"),
+        ("import math; math.best = node.rank", r"math\.best"),
+        ("import torch; torch.nn.best = node.rank", r"torch\.nn\.best"),
+        ("import ddl_lab as lab; lab.best += 1", r"lab\.best"),
     ],
 )
 def test_files_data_and_what_is_private_are_refused_with_their_line(line, what):
@@ -41,7 +44,8 @@ def test_what_an_honest_entry_says_is_allowed():
         "from __future__ import annotations\n\nimport math\nimport ddl_lab as lab\n"
         "import torch.nn.functional as F\nfrom ddl_lab.training.optimisers import adam_step\n\n\n"
         "def worker(node):\n"
-        "    for _ in range(3):\n        task.save(node, x=F.relu(lab.parameters(model)))\n"
+        "    for _ in range(3):\n        input = node.rank\n        node.own = input\n"
+        "        task.save(node, x=F.relu(lab.parameters(model)))\n"
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import ddl_lab as lab
 from ddl_lab.exercises.contest.rules import NotAllowed
+from ddl_lab.exercises.contest.score import digest_of
 from ddl_lab.exercises.contest.verify import BadCard
 
 task = lab.contest(seed=6)
@@ -99,7 +100,7 @@ HEAD = "from __future__ import annotations\n\nimport ddl_lab as lab\ntask = lab.
     ],
 )
 def test_a_source_against_the_rules_does_not_run(card, tmp_path, source, words):
-    path = altered(card, tmp_path, source=lines(source))
+    path = altered(card, tmp_path, source=lines(source), digest=digest_of(source))
     with pytest.raises(NotAllowed, match=words):
         lab.verify(path, i_have_read_it=True)
 
@@ -116,6 +117,7 @@ def test_a_source_against_the_rules_does_not_run(card, tmp_path, source, words):
         ({"source": ["x" * 20_000]}, "its source is"),
         ({"name": "\x1b[2J"}, "its name is"),
         ({"worker": "a b"}, "its worker is 'a b'"),
+        ({"source": ["def shared(node):", "    return None"]}, "not that of its picture, .*altered"),
         ({"format": "else"}, "its format is 'else'"),
     ],
 )
