@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,21 +85,50 @@ def _room(ax: Axes, known: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _names(ax: Axes, known: Sequence[Mapping[str, Any]]) -> None:
-    """Each name to the right of its dot, and higher where it would lie on another."""
-    import math
-
+    """Each name beside its dot, where it lies least on dots and on other names."""
     from ..canvas import INK
 
-    high = ax.get_ylim()
-    placed: list[tuple[float, float]] = []
-    span = math.log(high[1] / high[0])
-    for one in sorted(known, key=lambda one: one["money"]):
-        x, y = math.log(one["seconds"]), math.log(100 * one["money"] / high[0]) / span
-        while any(abs(x - other_x) < 1.0 and abs(y - other_y) < 0.055 for other_x, other_y in placed):
-            y += 0.0275
-        placed.append((x, y))
-        at = (one["seconds"], high[0] * math.exp(y * span))
-        ax.annotate(one["name"], at, (7, 5), textcoords="offset points", va="center", color=INK, fontsize=9)
+    dots = [_inches(ax, one["seconds"], 100 * one["money"]) for one in known]
+    taken = [(x - 0.07, y - 0.07, x + 0.07, y + 0.07) for x, y in dots]
+    for one, (x, y) in zip(known, dots, strict=True):
+        boxes = [_box(x + dx, y + dy, side, len(one["name"])) for dx, dy, side in _PLACES]
+        best = min(range(len(boxes)), key=lambda place: sum(_overlap(boxes[place], other) for other in taken))
+        taken.append(boxes[best])
+        dx, dy, side = _PLACES[best]
+        look: dict[str, Any] = {"ha": side, "va": "center", "color": INK, "fontsize": 9}
+        at = (one["seconds"], 100 * one["money"])
+        ax.annotate(one["name"], at, (72 * dx, 72 * dy), textcoords="offset points", **look)
+
+
+# where a name may stand: inches from its dot, and which of its sides is there; the first is preferred
+_PLACES = (
+    *((0.1, 0.06, "left"), (-0.1, 0.06, "right"), (0.1, -0.08, "left"), (-0.1, -0.08, "right")),
+    *((0.0, 0.19, "center"), (0.0, -0.19, "center"), (0.12, 0.22, "left"), (-0.12, -0.24, "right")),
+    *((0.12, -0.24, "left"), (-0.12, 0.22, "right"), (0.2, 0.38, "left"), (0.2, -0.38, "left")),
+)
+_Box: TypeAlias = tuple[float, float, float, float]  # left, bottom, right, top
+
+
+def _inches(ax: Axes, x: float, y: float) -> tuple[float, float]:
+    """Where a point lies, from the lower left corner of the axes."""
+    width, height = (float(side) / ax.figure.dpi for side in (ax.bbox.width, ax.bbox.height))
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    return width * math.log(x / left) / math.log(right / left), height * math.log(y / low) / math.log(
+        high / low
+    )
+
+
+def _box(x: float, y: float, side: str, letters: int) -> _Box:
+    width = 0.082 * letters
+    left = x - {"left": 0.0, "center": width / 2, "right": width}[side]
+    return left, y - 0.075, left + width, y + 0.075
+
+
+def _overlap(one: _Box, other: _Box) -> float:
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    outside = max(0.0, -one[0]) + max(0.0, -one[1])  # of the axes
+    return max(0.0, wide) * max(0.0, high) + outside
 
 
 def card(told: Mapping[str, Any]) -> Canvas:
@@ -143,6 +174,4 @@ def _worker_lines(source: str) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> str:
-    import textwrap
-
     return "\n".join(textwrap.wrap(text, width))
