@@ -24,7 +24,8 @@ def written(score: Score, path: str | Path) -> Canvas:
     base = Path(path)
     if base.suffix in (".png", ".json"):
         base = base.with_suffix("")
-    picture = card({name: getattr(score, name) for name in FIELDS})
+    ends = {} if score.history is None else score.history.finished_s
+    picture = card({name: getattr(score, name) for name in FIELDS}, [ends[rank] for rank in sorted(ends)])
     _write(base.with_name(f"{base.name}.png"), picture.png())
     _write(base.with_name(f"{base.name}.json"), text_of(score).encode())
     print(f"{base}.png is the picture; {base}.json holds the source: lab.verify({str(base) + '.json'!r})")

@@ -43,8 +43,8 @@ def practised(task: Task, worker: Callable[..., Any], nodes: int) -> History:
 def scored(task: Task, worker: Callable[..., Any], nodes: int, name: str | None, confirm: bool) -> Score:
     """The score of ``worker``."""
     check_worker(worker, ())
-    if name is not None and not (isinstance(name, str) and 0 < len(name) <= 40):
-        raise ValueError(f"task.score: name={name!r:.60}: it takes a text of 1 to 40 characters.")
+    if name is not None and not (isinstance(name, str) and 0 < len(name) <= 40 and name.isprintable()):
+        raise ValueError(f"task.score: name={name!r:.60}: it takes a text of 1 to 40 characters, on a line.")
     source, nodes = source_of(worker), check_nodes(nodes, NODES)
     return judged(task, lambda own: made(source, own), source.text, nodes, name or source.worker, confirm)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..canvas import Canvas
 
-MOST_LINES = 22  # of the source, on a card
+MOST_LINES = 28  # of the source, on a card
 
 
 def tries(known: Sequence[Mapping[str, Any]], headline: str) -> Figure:
@@ -27,7 +27,7 @@ def tries(known: Sequence[Mapping[str, Any]], headline: str) -> Figure:
         raise ValueError("tries got nothing to draw: score a worker first, by task.score(worker).")
     from ..canvas import COLOURS, INK, Canvas, legend_beside
 
-    canvas = Canvas(7.8, 4.0, headline)
+    canvas = Canvas(7.8, 4.0, headline.replace("$", r"\$"))
     (ax,) = canvas.row(1, right=1.9)
     kinds = {
         "counts": ("o", COLOURS[0], COLOURS[0]),
@@ -95,7 +95,7 @@ def _names(ax: Axes, known: Sequence[Mapping[str, Any]]) -> None:
         best = min(range(len(boxes)), key=lambda place: sum(_overlap(boxes[place], other) for other in taken))
         taken.append(boxes[best])
         dx, dy, side = _PLACES[best]
-        look: dict[str, Any] = {"ha": side, "va": "center", "color": INK, "fontsize": 9}
+        look: dict[str, Any] = {"ha": side, "va": "center", "color": INK, "fontsize": 9, "parse_math": False}
         at = (one["seconds"], 100 * one["money"])
         ax.annotate(one["name"], at, (72 * dx, 72 * dy), textcoords="offset points", **look)
 
@@ -131,36 +131,45 @@ def _overlap(one: _Box, other: _Box) -> float:
     return max(0.0, wide) * max(0.0, high) + outside
 
 
-def card(told: Mapping[str, Any]) -> Canvas:
+def card(told: Mapping[str, Any], by_node: Sequence[float] = ()) -> Canvas:
     """Draw what an entry took, large, beside the first lines of its worker; on white, to be shared.
 
-    ``told``: what a card holds: name, seed, seconds, money, source and so on.
+    ``told``: what a card holds: name, seed, seconds, money, source and so on. ``by_node``: seconds after
+    which each rank had returned, drawn as a bar each.
     """
     from ..canvas import COLOURS, INK, Canvas, style
 
-    where = f"ddl_lab, contest {told['seed']}{', with failures' if told['failures'] else ''}: {told['name']}"
-    canvas = Canvas(9.0, 4.6, where)
+    where = f"contest {told['seed']}{', with failures' if told['failures'] else ''}"
+    canvas = Canvas(9.0, 5.2, f"ddl_lab, {where}: {told['name']}".replace("$", r"\$"))
     canvas.set_facecolor("white")
-    big = {"fontsize": 21, "color": COLOURS[0], "va": "baseline", "fontweight": "bold"}
-    small = {"fontsize": 9.5, "color": INK, "va": "baseline"}
+    small: dict[str, Any] = {"fontsize": 9.5, "color": INK, "va": "top", "parse_math": False}
+    big: dict[str, Any] = {"fontsize": 20, "color": COLOURS[0], "va": "top", "fontweight": "bold"}
+    code: dict[str, Any] = {"fontsize": 7.6, "color": "#333333", "family": "monospace", "linespacing": 1.35}
     with style():
-        cents, node_s = f"{100 * told['money']:.3g} cents", f"{told['node_seconds']:.4g} node-seconds"
-        others = f"of 500 digits held out; {told['checked']:.1%} of those it could check"
-        numbers = [
-            (f"{told['seconds']:.4g} s", f"until the last of {told['nodes']} nodes had returned"),
-            (cents, f"{node_s} at 3 dollars an hour"),
-            (f"{told['held_out']:.1%}", others),
-        ]
-        for row, (what, words) in enumerate(numbers):
-            canvas.text(0.025, 0.77 - 0.2 * row, what, **big)  # type: ignore[arg-type]
-            canvas.text(0.027, 0.71 - 0.2 * row, words, **small)  # type: ignore[arg-type]
+        for row, (what, words) in enumerate(_numbers(told)):
+            canvas.text(0.025, 0.885 - 0.155 * row, what, **big)
+            canvas.text(0.027, 0.815 - 0.155 * row, words, **small)
         sure = "" if told["confirmed"] else "not "
-        canvas.text(0.027, 0.225, _wrapped(f"{sure}confirmed: {told['how']}", 52), **small | {"va": "top"})  # type: ignore[arg-type]
-        lines = _worker_lines(told["source"])
-        code = {"fontsize": 7.6, "color": "#333333", "va": "top", "family": "monospace", "linespacing": 1.35}
-        canvas.text(0.47, 0.88, "\n".join(lines), **code)  # type: ignore[arg-type]
-        canvas.text(0.47, 0.03, f"source {told['digest']}, whole in the JSON beside", **small)  # type: ignore[arg-type]
+        canvas.text(0.027, 0.42, _wrapped(f"{sure}confirmed: {told['how']}", 52), **small)
+        canvas.text(0.47, 0.89, "\n".join(_worker_lines(told["source"])), **small | code)
+        canvas.text(0.47, 0.06, f"source {told['digest']}, whole in the JSON beside", **small)
+        if by_node:
+            ax = canvas.add_axes((0.07, 0.11, 0.33, 0.21))
+            ax.bar(range(len(by_node)), by_node, 0.75, color=COLOURS[0])
+            ax.set(xlabel="node, by rank", ylabel="seconds", xticks=range(len(by_node)))
+            ax.grid(visible=False, axis="x")
     return canvas
+
+
+def _numbers(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is large on a card, and the line below each."""
+    node_seconds = f"{told['node_seconds']:.4g} node-seconds at 3 dollars an hour"
+    digits = f"of 500 digits held out; {told['checked']:.1%} of those it could check"
+    return [
+        (f"{told['seconds']:.4g} s", f"until the last of {told['nodes']} nodes had returned"),
+        (f"{100 * told['money']:.3g} cents", node_seconds),
+        (f"{told['held_out']:.1%}", digits),
+    ]
 
 
 def _worker_lines(source: str) -> list[str]:

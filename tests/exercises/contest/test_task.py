@@ -93,6 +93,7 @@ def test_a_wrong_call_is_told_with_its_value_and_the_mend(call, words):
         (lambda: task.score(idle, nodes=13), ValueError, "from 1 to 12"),
         (lambda: task.score(idle, nodes="3"), TypeError, "from 1 to 12"),
         (lambda: task.score(idle, name=""), ValueError, "1 to 40 characters"),
+        (lambda: task.score(idle, name="a\nb"), ValueError, "on a line"),
     ],
 )
 def test_a_wrong_argument_is_told_with_its_range(make, error, words):

@@ -45,14 +45,16 @@ def test_a_board_without_a_try_is_told():
 
 def test_a_card_shows_numbers_and_as_much_of_the_worker_as_has_room():
     told = {
-        **{"name": "mine", "seed": 3, "failures": True, "nodes": 12, "seconds": 1.25, "node_seconds": 5.0},
+        **{"name": "$mine$", "seed": 3, "failures": True, "nodes": 12, "seconds": 1.25, "node_seconds": 5.0},
         **{"money": 0.0042, "checked": 0.94, "held_out": 0.93, "confirmed": False, "how": "not asked for"},
         **{"digest": "abc", "source": "x = 1\n\n\ndef mine(node):\n" + "    x = 1\n" * 40},
     }
-    figure = figures.card(told)
+    figure = figures.card(told, [1.25, 0.0, 1.0])
+    assert figure.png()
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [1.25, 0.0, 1.0]
     words = " ".join(text.get_text() for text in figure.texts)
     for part in ("1.25 s", "0.42 cents", "5 node-seconds", "93.0%", "not confirmed: not asked for", "abc"):
         assert part in words
-    assert "def mine(node):" in words and "… and 20 more lines" in words
-    assert figure.headline == "ddl_lab, contest 3, with failures: mine"
+    assert "def mine(node):" in words and "… and 14 more lines" in words
+    assert figure.headline == "ddl_lab, contest 3, with failures: \\$mine\\$"
     assert figure.get_facecolor() == (1, 1, 1, 1)
