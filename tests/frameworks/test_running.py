@@ -63,7 +63,9 @@ def handle(request):
 
 
 def test_nothing_stays_after_an_interrupt(handle, monkeypatch):
-    folder, there = interrupted(lambda: handle.run(2, epochs=500, progress=False), 2, monkeypatch)
+    folder, there = interrupted(
+        lambda: handle.run(2, timeout_s=250, epochs=500, progress=False), 2, monkeypatch
+    )
     assert len(there) > 1, "nobody trained when the interrupt came"
     assert nobody(there) and not marked(folder) and not folder.exists()
 
