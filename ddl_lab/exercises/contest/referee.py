@@ -10,7 +10,7 @@ import torch
 
 from ...cluster.model import Cluster
 from ...counted import counted
-from ...errors import LabError
+from ...errors import LabError, WorkerError
 from ...history.history import History
 from ...processes.run import run
 from ...restarts.going import keep_going
@@ -26,6 +26,7 @@ from .task import NODES, RESTART_S, TARGET, Task
 
 MOST_FAILURES = 100
 FREE_SAMPLES = 250  # worth of own processor time after each gradient, receive and collective
+FREE_STEPS = 10  # as many at the start, for what a worker makes first
 SEEDS = 3  # further ones, for what chance has a part in: who comes first, and who dies
 REAL_S = 120.0  # that real processes may take
 
@@ -34,7 +35,7 @@ Made = Callable[[Task], Callable[..., Any]]  # the worker, with this task as its
 
 def practised(task: Task, worker: Callable[..., Any], nodes: int) -> History:
     """``worker`` on the virtual clock, on digits to practise with."""
-    source, nodes = source_of(worker), check_nodes(nodes, NODES)
+    source, nodes = source_of(worker, task), check_nodes(nodes, NODES)
     with tempfile.TemporaryDirectory() as folder:
         own = Task(task.seed, task.failures, folder=folder)
         return _on_the_virtual_clock(made(source, own), own, nodes)
@@ -45,7 +46,7 @@ def scored(task: Task, worker: Callable[..., Any], nodes: int, name: str | None,
     check_worker(worker, ())
     if name is not None and not (isinstance(name, str) and 0 < len(name) <= 40 and name.isprintable()):
         raise ValueError(f"task.score: name={name!r:.60}: it takes a text of 1 to 40 characters, on a line.")
-    source, nodes = source_of(worker), check_nodes(nodes, NODES)
+    source, nodes = source_of(worker, task), check_nodes(nodes, NODES)
     return judged(task, lambda own: made(source, own), source.text, nodes, name or source.worker, confirm)
 
 
@@ -67,6 +68,10 @@ def judged(task: Task, make: Made, text: str, nodes: int, name: str, confirm: bo
         name, task.seed, task.failures, nodes, seconds, node_seconds, charged_s, checked, held_out,
         confirmed=confirmed, how=how, source=text, history=tries[0].history,
     )  # fmt: skip
+
+
+class NotArrived(LabError):
+    """Nodes died so often that an entry has not come to its end."""
 
 
 class _Try:
@@ -97,7 +102,7 @@ class _Try:
     def _charges_s(self) -> list[float]:
         """By rank: processor time of its own code, beyond what is free, as the samples that it is worth."""
         each_s = sample_s(_gradient_to_measure, 256)
-        worth = [one.own_s / each_s - FREE_SAMPLES * (1 + one.steps) for one in self.returned]
+        worth = [one.own_s / each_s - FREE_SAMPLES * (FREE_STEPS + one.steps) for one in self.returned]
         return [
             _cluster(self.task, self.nodes).compute_s(r, "samples", max(0, w)) for r, w in enumerate(worth)
         ]
@@ -157,7 +162,15 @@ def _on_the_virtual_clock(worker: Callable[..., Any], task: Task, nodes: int) ->
     if not task.failures:
         return simulate(worker, nodes, cluster=cluster)
     going: dict[str, Any] = {"restart_s": RESTART_S, "most_failures": MOST_FAILURES, "progress": False}
-    return keep_going(worker, nodes, virtual=True, cluster=cluster, **going)
+    try:
+        return keep_going(worker, nodes, virtual=True, cluster=cluster, **going)
+    except WorkerError as error:
+        if not error.killed:
+            raise
+        raise NotArrived(
+            f"after {MOST_FAILURES} failures the entry had not arrived: keep what is done by task.save and "
+            "task.restore, more often, or use fewer nodes."
+        ) from None
 
 
 def _cluster(task: Task, nodes: int) -> Cluster:

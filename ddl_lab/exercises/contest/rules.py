@@ -50,13 +50,17 @@ def _names_of(node: ast.AST) -> Iterator[str]:
 
 
 def _shared(node: ast.AST, imported: set[str]) -> Iterator[tuple[str, str]]:
-    """What is written to a module: the nodes of a simulation would all see it, at no cost."""
+    """What is written to a module or a type: the nodes of a simulation would all see it, at no cost."""
     if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
         base: ast.AST = node
         while isinstance(base, ast.Attribute):
             base = base.value
-        if isinstance(base, ast.Name) and base.id in imported:
-            yield ast.unparse(node), "nodes share a module only in a simulation: send it by node.send"
+        of_a_type = isinstance(base, ast.Call) and ast.unparse(base.func) == "type"
+        if of_a_type or (isinstance(base, ast.Name) and base.id in imported):
+            yield (
+                ast.unparse(node),
+                "nodes share modules and types in a simulation alone: send it by node.send",
+            )
 
 
 def _faults(node: ast.AST) -> Iterator[tuple[str, str]]:

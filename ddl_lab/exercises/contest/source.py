@@ -31,6 +31,7 @@ class Source:
     """What an entry consists of: lines that need nothing, and functions with the place where they stand."""
 
     worker: str  # its name
+    task: Task  # the contest in which it is scored, whichever its author wrote it for
     lines: dict[str, str] = field(default_factory=dict)  # by name: imports, settings, the task
     functions: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # text, file, line before it
 
@@ -43,13 +44,13 @@ class Source:
         return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def source_of(worker: Any) -> Source:
+def source_of(worker: Any, task: Task) -> Source:
     """The source of ``worker`` and all that it captures; raises ``NotAllowed`` for what an entry may not."""
     name = getattr(worker, "__name__", type(worker).__name__)
     if not isinstance(worker, FunctionType) or name == "<lambda>":
         kind = "a lambda" if name == "<lambda>" else f"a {type(worker).__name__}"
         raise NotAllowed(f"an entry is a plain function: write def worker(node): … ({name} is {kind}).")
-    found = Source(name)
+    found = Source(name, task)
     _add_function(found, name, worker)
     check_rules(found.text)
     return found
@@ -57,7 +58,7 @@ def source_of(worker: Any) -> Source:
 
 def made(source: Source, task: Task) -> Callable[..., Any]:
     """The worker that ``source`` describes, with this ``task``; errors show the learner's own lines."""
-    head = Source(source.worker, source.lines).text
+    head = Source(source.worker, source.task, source.lines).text
     space = _begun(head, "<head of the entry>")
     for text, file, before in source.functions.values():
         _execute("\n" * before + text, file, space)
@@ -119,7 +120,7 @@ def _add(found: Source, name: str, value: Any, user: str) -> None:
     if isinstance(value, FunctionType) and not _is_library(value.__module__):
         _add_function(found, name, value)
         return
-    line = _line_of(name, value)
+    line = _line_of(name, found.task if isinstance(value, Task) else value)
     if line is None:
         kind = type(value).__name__
         raise NotAllowed(

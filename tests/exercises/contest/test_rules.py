@@ -28,6 +28,7 @@ HEAD = "def worker(node):\n    "
         ("from ddl_lab.exercises.contest import digits", "import ddl_lab.exercises"),
         ("from .digits import tested", "import digits|import ."),
         ("import torch.hub", "import torch.hub"),
+        ("type(node).best = 1", r"type\(node\)\.best"),
         ("import math; math.best = node.rank", r"math\.best"),
         ("import torch; torch.nn.best = node.rank", r"torch\.nn\.best"),
         ("import ddl_lab as lab; lab.best += 1", r"lab\.best"),

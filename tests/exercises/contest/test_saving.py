@@ -104,7 +104,7 @@ def test_who_saves_takes_fewer_seconds_than_who_begins_anew():
 
 
 def test_failed_attempts_are_paid_for_and_restarts_are_not():
-    tried = referee._Try(lambda own: made(source_of(twenty), own), 5, True, 2)
+    tried = referee._Try(lambda own: made(source_of(twenty, task), own), 5, True, 2)
     failed = len(tried.history.attempts) - 1
     seconds, paid, charged_s = tried.cost()
     assert failed > 0 and charged_s == 0 and seconds == tried.history.finished_s[0]
@@ -120,3 +120,16 @@ def test_a_plain_contest_keeps_checkpoints_too():
         return torch.full((201_217,), float(plain.restore(node, rank=1)["s"]))
 
     assert plain.practice(worker, nodes=2).results[0][0] == 1
+
+
+def never(node):
+    for _ in range(60):
+        with node.compute(seconds=1):
+            pass
+    return lab.make_model(seed=0)
+
+
+def test_an_entry_that_cannot_arrive_is_told_what_to_do(monkeypatch):
+    monkeypatch.setattr(referee, "MOST_FAILURES", 5)
+    with pytest.raises(referee.NotArrived, match=r"after 5 failures .*task\.save.*or use fewer nodes"):
+        task.score(never)

@@ -34,7 +34,7 @@ def helped(node):
 
 
 def test_the_text_holds_all_that_the_worker_uses_and_runs_by_itself():
-    source = source_of(helped)
+    source = source_of(helped, task)
     assert source.text.startswith(
         "from __future__ import annotations\n\nimport ddl_lab as lab\nimport math\n"
     )
@@ -48,10 +48,15 @@ def test_the_text_holds_all_that_the_worker_uses_and_runs_by_itself():
 
 
 def test_from_the_text_comes_the_same_worker_with_the_task_that_scores_it():
-    source, own = source_of(helped), Task(3, scored=True)
+    source, own = source_of(helped, task), Task(3, scored=True)
     for worker in (made(source, own), made_again(source.text, "helped", own, "<card>")):
         assert worker.__globals__["task"] is own and worker.__name__ == "helped"
-        assert source_of(helped).text == source.text
+        assert source_of(helped, task).text == source.text
+
+
+def test_the_text_names_the_contest_in_which_it_is_scored():
+    other = lab.contest(seed=4, failures=True)
+    assert "\ntask = lab.contest(seed=4, failures=True)\n" in source_of(helped, other).text
 
 
 def nested(lr):
@@ -64,7 +69,7 @@ def nested(lr):
 
 
 def test_a_function_made_by_another_keeps_what_that_gave_it():
-    source = source_of(nested(0.25))
+    source = source_of(nested(0.25), task)
     assert "\nlr = 0.25\n" in source.text and "\ndef inner(node):" in source.text
 
 

@@ -113,13 +113,14 @@ def test_a_contest_tells_its_rules():
     assert (task.nodes, task.hosts, task.target, task.price_per_hour) == (12, 3, 0.93, 3.0)
 
 
-def test_who_is_late_is_told():
+@pytest.mark.parametrize("call", [task.gradient, task.passed])
+def test_who_is_late_is_told(call):
     def endless(node):
         model = lab.make_model(seed=0)
         while True:
             with node.compute(seconds=50):
                 pass
-            task.gradient(node, model)
+            call(node, model)
 
     with pytest.raises(lab.WorkerError, match="an entry has 200 s, and rank 0 is at"):
         drawn(endless)
