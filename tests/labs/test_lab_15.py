@@ -3,8 +3,11 @@
 import asyncio
 import inspect
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from functools import partial
 from types import FunctionType
@@ -50,6 +53,38 @@ def test_the_search_by_hand_is_the_packages():
     ours, theirs = lab.simulate(by_hand, 4), lab.simulate(package.search, 4, args=(plan, train_on, check_on))
     assert ours.results[0] == theirs.results[0]
     assert ours.elapsed_s == theirs.elapsed_s and ours.bytes_sent == theirs.bytes_sent
+
+
+DECIDES = """
+import torch
+
+class Decides(torch.nn.Module):
+    def forward(self, pixels):
+        return pixels if pixels.max() > 200 else -pixels
+
+torch.export.export(Decides(), (torch.arange(8.0),))
+"""
+
+
+def test_a_decision_that_depends_on_values_is_not_exported(tmp_path):
+    """The lab says so; torch prints pages and leaves files, so no cell shows it."""
+    alone = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", DECIDES], env=alone, capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert re.search("(?i)data-?dependent|control flow", ended.stderr)
+
+
+def test_rates_that_learn_little_are_dropped_after_ten_steps_but_for_one():
+    def scores(plan):
+        told = (plan, HAND["train_on"], HAND["check_on"])
+        return lab.simulate(package.search, 5, args=told).results[0]
+
+    ends, halved = scores(package.RandomSearch), scores(package.SuccessiveHalving)
+    hopeless = [trial for trial in ends if not 0.01 < package.drawn(trial, 0, 90).lr < 2]
+    assert hopeless and max(ends[trial][90] for trial in hopeless) < 0.8
+    assert sum(len(halved[trial]) > 1 for trial in hopeless) == 1
+    useful = sorted(scores[90] for trial, scores in ends.items() if trial not in hopeless)
+    assert len(useful) > len(hopeless) and useful[0] > 0.75  # so most are not hopeless
 
 
 @pytest.mark.parametrize("name", ["serve", "ask", "by_hand", "work", "lead"])
