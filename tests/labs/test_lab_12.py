@@ -9,6 +9,7 @@ from reading import defined
 import ddl_lab as lab
 from ddl_lab.strategies.federated import chosen, federated
 from ddl_lab.strategies.scaffold import scaffold
+from ddl_lab.training.swept import swept
 
 BUILT = ("chosen", "train", "fedavg", "drifting", "corrected", "scaffold-hand")
 HAND = defined("12", "s12-setup", *(f"s12-{name}" for name in BUILT))
@@ -49,3 +50,12 @@ def test_averages_rest_where_the_formula_says_and_corrected_ones_at_the_minimum(
 @pytest.mark.parametrize("name", ["fedavg", "scaffolded", "work_locally", "drifting", "corrected"])
 def test_what_the_lab_builds_is_at_most_25_lines(name):
     assert len(inspect.getsource(HAND[name]).splitlines()) <= 25
+
+
+def test_fewer_clients_a_round_are_more_rounds_and_fewer_answers():
+    """What the lab says of the sweep: a table made anew must not contradict it unseen."""
+    rounds = swept("federated_rounds").query("steps == 50 and lr == 0.2").groupby(["shards", "share"]).rounds
+    for shards in ("by chance", "two shards"):
+        two, ten, twenty = (rounds.median()[shards, share] for share in (0.1, 0.5, 1.0))
+        assert two > ten >= twenty and 2 * two < 10 * ten < 20 * twenty
+    assert rounds.median()["two shards", 0.1] > 3 * rounds.median()["two shards", 0.5]

@@ -17,6 +17,7 @@ def test_a_table_says_when_and_by_what_command_it_was_made(path):
     assert re.match(rf"20\d\d-\d\d-\d\d, python -m tools\.sweeps\.{path.stem}", table.attrs["made"])
     assert len(table) > 1 and path.stat().st_size < 50_000
     assert importlib.util.find_spec(f"tools.sweeps.{path.stem}")
+    assert f"| `{path.name}` |" in (path.parents[1] / "README.md").read_text()
 
 
 def test_a_table_is_read_from_the_folder_that_the_environment_names(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
     python -m tools.sweeps.federated_rounds        some minutes
 
-A server and 20 clients with 200 digits each, ten classes, 784 -> 64 -> 10; half of the clients in a round.
+A server and 20 clients with 200 digits each, ten classes, 784 -> 64 -> 10; a share of the clients in a round.
 Shards by chance, or two pieces of the digits sorted by label a client. 0 rounds: not within the most
 that were tried.
 """
@@ -22,12 +22,15 @@ from . import write
 
 CLIENTS, TARGET = 20, 0.85
 DIGITS = lab.load_digits(classes=10)
-WAYS: dict[str, tuple[int, int | None, int, tuple[float, ...]]] = {  # epochs, batch, most rounds, rates
-    "FedSGD": (1, None, 100, (0.25, 0.5, 1.0)),
-    "E = 5, B = all": (5, None, 80, (0.1, 0.2, 0.5, 1.0)),
-    "E = 1, B = 20": (1, 20, 60, (0.2, 0.4, 0.8)),
-    "E = 5, B = 20": (5, 20, 40, (0.1, 0.2, 0.4)),
-    "E = 20, B = 20": (20, 20, 25, (0.1, 0.2)),
+# epochs, batch, most rounds, rates, share of the clients
+WAYS: dict[str, tuple[int, int | None, int, tuple[float, ...], float]] = {
+    "FedSGD": (1, None, 100, (0.25, 0.5, 1.0), 0.5),
+    "E = 5, B = all": (5, None, 80, (0.1, 0.2, 0.5, 1.0), 0.5),
+    "E = 1, B = 20": (1, 20, 60, (0.2, 0.4, 0.8), 0.5),
+    "E = 5, B = 20": (5, 20, 40, (0.1, 0.2, 0.4), 0.5),
+    "E = 20, B = 20": (20, 20, 25, (0.1, 0.2), 0.5),
+    "C = 0.1": (5, 20, 100, (0.2,), 0.1),
+    "C = 1": (5, 20, 40, (0.2,), 1.0),
 }
 
 
@@ -54,12 +57,11 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = []
     for kind in ("by chance", "two shards"):
-        for way, (epochs, batch, most, rates) in WAYS.items():
+        for way, (epochs, batch, most, rates, share) in WAYS.items():
             for lr in rates:
                 for seed in range(3):
-                    worker = partial(
-                        federated, rounds=most, epochs=epochs, batch_size=batch, lr=lr, seed=seed
-                    )
+                    options = {"rounds": most, "share": share, "epochs": epochs, "batch_size": batch}
+                    worker = partial(federated, lr=lr, seed=seed, **options)
                     found = accuracies(worker, shards(kind, seed), TARGET)
                     reached = [number + 1 for number, right in enumerate(found) if right >= TARGET]
                     steps = epochs * (1 if batch is None else 200 // batch)
@@ -67,6 +69,7 @@ def main() -> None:
                         {
                             "shards": kind,
                             "way": way,
+                            "share": share,
                             "steps": steps,
                             "lr": lr,
                             "seed": seed,
