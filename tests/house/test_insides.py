@@ -51,6 +51,18 @@ def test_what_torch_promises_nobody_is_there(name):
     assert hasattr(torch._C, name), gone(f"torch._C.{name}", "node/context.py or travel/settings.py")
 
 
+def test_all_ways_back_through_autograd_lead_by_one_function(monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("refused")
+
+    monkeypatch.setattr(torch.autograd, "_engine_run_backward", refuse)
+    x = torch.ones(1, requires_grad=True)
+    for way in (torch.Tensor.backward, torch.autograd.backward, lambda y: torch.autograd.grad(y, x)):
+        with pytest.raises(RuntimeError, match="refused"):
+            way(2 * x)
+            pytest.fail(gone("torch.autograd._engine_run_backward", "exercises/contest/fair.py"))
+
+
 def test_randoms_one_generator_is_what_its_functions_use():
     state = random._inst.getstate()
     random.random()

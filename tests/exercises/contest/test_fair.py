@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.autograd import grad as slope
 
 import ddl_lab as lab
 
@@ -28,12 +29,18 @@ def by_grad(node):
     return model
 
 
+def by_another_name(node):
+    model = lab.make_model(seed=0)
+    slope(model(torch.ones(1, 784)).sum(), list(model.parameters()))
+    return model
+
+
 def by_func(node):
     torch.func.grad(lambda x: (x * x).sum())(torch.ones(3))
     return lab.make_model(seed=0)
 
 
-@pytest.mark.parametrize("worker", [by_gradient, by_backward, by_grad, by_func])
+@pytest.mark.parametrize("worker", [by_gradient, by_backward, by_grad, by_another_name, by_func])
 def test_autograd_beside_the_task_is_refused_in_words_and_works_again_afterwards(worker):
     with pytest.raises(lab.WorkerError, match=r"autograd in a contest: .*write task\.gradient") as caught:
         task.score(worker, nodes=2)

@@ -154,3 +154,21 @@ def test_another_file_is_told(tmp_path, content, words):
 def test_a_folder_that_is_not_there_is_told(card, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         card[1].card(tmp_path / "none" / "card")
+
+
+deadly = lab.contest(seed=5, failures=True)
+
+
+def keeps_on(node):
+    done = (deadly.restore(node) or {"s": 0})["s"]
+    while done < 6:
+        with node.compute(seconds=1):
+            done += 1
+        deadly.save(node, s=done)
+    return lab.make_model(seed=0)
+
+
+def test_a_card_of_a_contest_with_failures_runs_again(tmp_path):
+    score = deadly.score(keeps_on, nodes=1)
+    assert score.seconds > 6.5 and "with failures" in score.card(tmp_path / "card").headline
+    assert lab.verify(tmp_path / "card.json", i_have_read_it=True).same
