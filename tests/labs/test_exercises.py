@@ -22,7 +22,7 @@ LABS = {path.name[:2]: path for path in sorted((ROOT / "labs").glob("[0-9][0-9]_
 WITH_EXERCISES = [number for number in LABS if (ROOT / f"ddl_lab/exercises/lab_{number}").is_dir()]
 # what is wrong in the article, by number, and the labs of which one shows it
 SHOWN_IN = {1: ["03"], 2: ["03"], 3: ["03"], 4: ["01", "02"], 5: ["07"], 15: ["02"], 16: ["01"], 17: ["01"]}
-SHOWN_IN |= {6: ["06"]} | {item: ["05"] for item in (*range(7, 15), 18)}
+SHOWN_IN |= {6: ["06"], 19: ["18"]} | {item: ["05"] for item in (*range(7, 15), 18)}
 
 
 def cells(number):

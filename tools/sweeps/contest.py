@@ -111,13 +111,13 @@ def fastest(node):
 
 
 ENTRIES: dict[str, Callable[..., Any]] = {
-    "all twelve in step, lr 0.1": naive,
-    "the same, lr 0.5": faster_rate,
-    "the same, without rank 5": eleven,
-    "those, averaging every 32 steps": seldom,
-    "one node, lr 0.1": alone,
-    "the cheapest known": cheapest,
-    "the fastest known": fastest,
+    "twelve, lr 0.1": naive,
+    "twelve, lr 0.5": faster_rate,
+    "eleven, lr 0.5": eleven,
+    "eleven, seldom": seldom,
+    "one, lr 0.1": alone,
+    "cheapest known": cheapest,
+    "fastest known": fastest,
 }
 
 
