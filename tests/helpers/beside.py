@@ -76,7 +76,7 @@ def interrupted(run, nodes, monkeypatch):
     finger.join()
     if failed:
         assert not descendants(os.getpid()) and not marked(told[0]) and not told[0].exists()
-        pytest.skip(f"it never trained here: {ended.value}")
+        pytest.skip(f"it never trained here: {str(ended.value).splitlines()[-1].strip()}")
     return told[0], there
 
 
