@@ -113,15 +113,23 @@ def _refusal() -> Callable[..., None]:
 NO_AUTOGRAD = NoAutograd()
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """While it lasts torch computes as nodes do, so that sums come out as theirs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def sample_s(gradient: Callable[[], Any], samples: int) -> float:
     """Processor seconds that this machine takes a sample: the least of several tries of ``gradient``."""
-    tries, threads = [], torch.get_num_threads()
-    torch.set_num_threads(1)  # as nodes compute
-    try:
+    tries = []
+    with one_thread():
         for _ in range(5):
             began_s = time.process_time()
             gradient()
             tries.append(time.process_time() - began_s)
-    finally:
-        torch.set_num_threads(threads)
     return max(min(tries), 1e-6) / samples

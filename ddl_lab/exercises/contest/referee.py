@@ -18,7 +18,7 @@ from ...travel.checks import check_nodes, check_worker
 from ...virtual.simulation import simulate
 from .digits import PARAMETERS, batch_of, gradient_of
 from .entry import Entry, Returned
-from .fair import sample_s
+from .fair import one_thread, sample_s
 from .rules import NotAllowed
 from .score import LUCK, Score
 from .source import made, source_of
@@ -89,7 +89,12 @@ class _Try:
 
     def accuracy(self, held_out: bool) -> float:
         """Of its model."""
-        return self.task.accuracy(self.model, held_out)
+        return self.accuracy_of(self.model, held_out)
+
+    def accuracy_of(self, model: torch.Tensor, held_out: bool) -> float:
+        """Of another model (P,), on the same digits."""
+        with one_thread():
+            return self.task.accuracy(model, held_out)
 
     def cost(self) -> tuple[float, float, float]:
         """Seconds, node-seconds, and what of the seconds was charged for the entry's own code."""
@@ -133,7 +138,7 @@ def confirmation(tried: _Try) -> tuple[bool, str]:
         return False, f"in real processes {str(error).splitlines()[0]}"
     if torch.equal(found, tried.model):
         return True, f"to the bit, by {counted(tried.nodes, 'real process', 'real processes')}"
-    return _over_seeds(tried, tried.task.accuracy(found, held_out=True))
+    return _over_seeds(tried, tried.accuracy_of(found, held_out=True))
 
 
 def _over_seeds(tried: _Try, real: float) -> tuple[bool, str]:
