@@ -172,3 +172,11 @@ def test_a_card_of_a_contest_with_failures_runs_again(tmp_path):
     score = deadly.score(keeps_on, nodes=1)
     assert score.seconds > 6.5 and "with failures" in score.card(tmp_path / "card").headline
     assert lab.verify(tmp_path / "card.json", i_have_read_it=True).same
+
+
+def test_an_error_in_somebody_elses_worker_shows_its_line(card, tmp_path):
+    source = HEAD + "def shared(node):\n    raise ValueError('theirs')\n"
+    path = altered(card, tmp_path, source=lines(source), digest=digest_of(source))
+    with pytest.raises(lab.WorkerError) as caught:
+        lab.verify(path, i_have_read_it=True)
+    assert "<card theirs.json>, line 8, in shared\n    raise ValueError('theirs')" in str(caught.value)
