@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 import torch
+from clusters import CLUSTER, alone, sbatch, the_same  # noqa: F401  (alone is a fixture)
 from jobs import GOES_ON, agent, ended, killed, started
 
 pytestmark = pytest.mark.skipif(
@@ -40,20 +41,44 @@ def hosts():
             ip("netns", "delete", name, check=False)
 
 
-def test_two_hosts_train_together_and_go_on_after_one_has_lost_a_rank(hosts, tmp_path):
-    """As README has it for hosts whose own name leads to themselves."""
-    script = tmp_path / "goes_on.py"
-    script.write_text(GOES_ON)
+def on_hosts(hosts, script, *arguments, ranks, options=()):
+    """A torchrun on both, as the page has it for hosts whose own name leads to themselves; how they ended."""
     agents = []
     for name, address in zip(hosts, ADDRESSES, strict=True):
         first = str(name == hosts[0]).lower()
-        options = ["--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint={ADDRESSES[0]}:29400"]
-        options += [f"--rdzv-conf=is_host={first}", f"--local-addr={address}", "--max-restarts=2"]
-        command = ["ip", "netns", "exec", name, *agent(script, tmp_path, "4-1", ranks=1, options=options)]
+        place = ["--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint={ADDRESSES[0]}:29400"]
+        place += [f"--rdzv-conf=is_host={first}", f"--local-addr={address}", *options]
+        command = ["ip", "netns", "exec", name, *agent(script, *arguments, ranks=ranks, options=place)]
         agents.append(started(command, GLOO_SOCKET_IFNAME=name))
-    done = ended(agents)
+    return ended(agents)
+
+
+def test_two_hosts_train_together_and_go_on_after_one_has_lost_a_rank(hosts, tmp_path):
+    script = tmp_path / "goes_on.py"
+    script.write_text(GOES_ON)
+    done = on_hosts(hosts, script, tmp_path, "4-1", ranks=1, options=["--max-restarts=2"])
     assert done.returncode == 0, done.stderr
     assert killed(tmp_path) == ["4-1"]
     one, other = torch.load(tmp_path / "results.pt")
     whole = sum(torch.rand(3, generator=torch.Generator().manual_seed(step)) for step in range(9)) * 1.5
     assert torch.equal(one, other) and torch.allclose(one, whole, rtol=1e-5)
+
+
+def test_under_torchrun_two_hosts_train_what_one_machine_trains(hosts, alone, tmp_path):  # noqa: F811
+    done = on_hosts(hosts, CLUSTER / "train.py", tmp_path / "job.npz", ranks=2)
+    assert done.returncode == 0, done.stderr
+    the_same(tmp_path / "job.npz", alone)
+
+
+def test_under_slurm_two_hosts_train_what_one_machine_trains(hosts, alone, tmp_path):  # noqa: F811
+    places = [f"ip netns exec {name} env GLOO_SOCKET_IFNAME={name}" for name in hosts]
+    script, told = CLUSTER / "slurm.sbatch", {"TEST_PLACES": ";".join(places)}
+    done = sbatch(script, tmp_path / "job.npz", folder=tmp_path, hosts=ADDRESSES, **told)
+    assert done.returncode == 0, done.stderr
+    the_same(tmp_path / "job.npz", alone)
+
+
+def test_the_page_tells_what_was_run():
+    page = (CLUSTER.parent / "cluster.md").read_text()
+    for option in ("--nnodes 2", "--rdzv-backend c10d", "--rdzv-endpoint", "is_host=true", "--local-addr"):
+        assert option in page, option
