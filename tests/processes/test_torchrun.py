@@ -229,17 +229,17 @@ def listens(port):
 
 def test_the_end_of_the_time_does_not_end_a_process_that_torchrun_has_not_started(tmp_path):
     port = free_port()
-    alone = rank(tmp_path, 0, 1, port, "hangs", 1)
+    alone = rank(tmp_path, 0, 1, port, "hangs", 3)  # in which it must meet, too
     out, err = alone.communicate(timeout=120)
-    told = r"StoppedRun: rank 0 is not finished after timeout_s=1: it computes.* 1\ngoes on\n"
+    told = r"StoppedRun: rank 0 is not finished after timeout_s=3: it computes.* 1\ngoes on\n"
     assert re.fullmatch(told, out), (out, err)
 
 
 def test_the_end_of_the_time_wakes_a_rank_that_waits_for_another(tmp_path):
     port = free_port()
-    ranks = [rank(tmp_path, k, 2, port, ["waits", "hangs"][k], 2) for k in range(2)]
+    ranks = [rank(tmp_path, k, 2, port, ["waits", "hangs"][k], 6) for k in range(2)]
     out, err = ranks[0].communicate(timeout=120)
-    assert "StoppedRun: rank 0 is not finished after timeout_s=2: it waits in recv" in out, (out, err)
+    assert "StoppedRun: rank 0 is not finished after timeout_s=6: it waits in recv" in out, (out, err)
     assert "goes on" in out
     ranks[1].communicate(timeout=60)
 
