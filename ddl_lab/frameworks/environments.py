@@ -69,7 +69,7 @@ class Environment:
 
     def fingerprint(self) -> str:
         """What it is made from, in short: another lock or another base, and it has to be made anew."""
-        base = sys.prefix if self.beside else ""
+        base = os.path.realpath(sys.prefix) if self.beside else ""  # by whatever link we came
         return hashlib.sha256(self.lock.read_bytes() + base.encode()).hexdigest()
 
     def is_ready(self) -> bool:
@@ -123,7 +123,7 @@ def this_system() -> str:
 def courses_packages() -> list[str]:
     """The folders in which the course's own packages lie."""
     paths = sysconfig.get_paths()
-    return list(dict.fromkeys([paths["purelib"], paths["platlib"]]))
+    return list(dict.fromkeys(os.path.realpath(paths[name]) for name in ("purelib", "platlib")))
 
 
 def packages_of(environment: Environment) -> Path:

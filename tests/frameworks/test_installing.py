@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 import venv
 from pathlib import Path
@@ -102,6 +103,20 @@ def test_one_cut_short_is_not_ready_and_the_next_try_goes_on(empty, monkeypatch)
     assert not empty.is_ready()
     installing.remove(empty)
     assert not empty.folder.exists()
+
+
+def test_the_courses_environment_is_the_same_by_a_link_to_it_and_another_is_another(
+    empty, tmp_path, monkeypatch
+):
+    mine, packages = empty.fingerprint(), environments.courses_packages()
+    (tmp_path / "link").symlink_to(sys.prefix)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "link"))
+    paths = {"base": str(tmp_path / "link"), "platbase": str(tmp_path / "link")}
+    by_link = {name: sysconfig.get_path(name, vars=paths) for name in ("purelib", "platlib")}
+    monkeypatch.setattr(environments.sysconfig, "get_paths", lambda: by_link)
+    assert empty.fingerprint() == mine and environments.courses_packages() == packages
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert empty.fingerprint() != mine
 
 
 def test_what_is_made_others_may_read_whatever_the_instructors_habits(empty, monkeypatch):
