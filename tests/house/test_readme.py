@@ -30,10 +30,20 @@ def test_every_file_of_the_package_says_what_is_in_it() -> None:
     assert empty == []
 
 
-def test_the_map_marks_the_labs_that_exist() -> None:
-    there = {path.name[:2] for path in (ROOT / "labs").glob("[0-9][0-9]_*.ipynb")}
-    rows = [line for line in README.splitlines() if line.startswith("|") and "| here" in line]
-    assert {number for row in rows for number in re.findall(r"\*\*(\d\d) ", row)} == there
+def test_the_map_names_every_lab_and_its_minutes() -> None:
+    rows = re.findall(r"^\| \[\d\d [^]]+\]\((labs/\S+)\) \| .+ \| (\d+), (\d+) \|$", README, re.M)
+    assert rows == [
+        (f"labs/{lab.name}", *map(str, _minutes(lab))) for lab in sorted(ROOT.glob("labs/*.ipynb"))
+    ]
+
+
+def _minutes(lab: Path) -> tuple[int, int]:
+    """What a lab's opening says that its core way takes, and what is further, exercises included."""
+    opening = re.compile(
+        r"about (\d+) minutes .*? (\d+) for its exercises.*? (\d+) more, its exercises (\d+)"
+    )
+    core, easy, further, hard = map(int, opening.search(lab.read_text(encoding="utf-8")).groups())  # type: ignore[union-attr]
+    return core + easy, further + hard
 
 
 def test_the_example_prints_the_same_numbers_twice_and_the_cluster_predicts_it() -> None:
