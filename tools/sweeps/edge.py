@@ -55,7 +55,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = [
         {"way": "the teacher", "lr": 0.3, "seed": 0, "accuracy": lab.accuracy(teacher, DIGITS.test)}
     ]
-    ways = {
+    ways: dict[str, Loss] = {
         "alone": from_labels,
         "taught, T = 1": partial(taught, teacher, 1.0, 1.0),
         "taught, T = 3": partial(taught, teacher, 3.0, 1.0),
