@@ -60,7 +60,12 @@ def main() -> None:
         for way, (epochs, batch, most, rates, share) in WAYS.items():
             for lr in rates:
                 for seed in range(3):
-                    options: dict[str, Any] = {"rounds": most, "share": share, "epochs": epochs, "batch_size": batch}
+                    options: dict[str, Any] = {
+                        "rounds": most,
+                        "share": share,
+                        "epochs": epochs,
+                        "batch_size": batch,
+                    }
                     worker = partial(federated, lr=lr, seed=seed, **options)
                     found = accuracies(worker, shards(kind, seed), TARGET)
                     reached = [number + 1 for number, right in enumerate(found) if right >= TARGET]
