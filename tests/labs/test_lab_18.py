@@ -104,3 +104,10 @@ def _bare(source):
     """The lines that compute, without comments and empty ones."""
     lines = [line.split("  #")[0].strip() for line in source.splitlines()]
     return "\n".join(line for line in lines if line)
+
+
+def test_twelve_nodes_need_nearly_as_many_steps_as_one_at_the_same_rate():
+    steps = swept("contest").set_index("entry").steps
+    assert 0.8 < steps["twelve, lr 0.1"] / steps["one, lr 0.1"] < 1
+    score = contest.task.score(contest.alone, confirm=False)
+    assert contest.steps_of(score) == pytest.approx(steps["one, lr 0.1"], abs=20)  # a look more or less

@@ -124,6 +124,13 @@ ENTRIES: dict[str, Callable[..., Any]] = {
 }
 
 
+def steps_of(score: Any) -> int:
+    """How many gradients rank 0 took: its compute spans, but for the longer ones of ``task.passed``."""
+    spans = score.history.spans
+    mine = spans[(spans["rank"] == 0) & (spans.kind == "compute")]
+    return int((mine.end_s - mine.start_s < 0.02).sum())
+
+
 def main() -> None:
     """Score them, and write data/sweeps/contest.csv."""
     torch.set_num_threads(1)
@@ -133,6 +140,7 @@ def main() -> None:
         rows.append({"entry": name, "seconds": round(score.seconds, 3), "cents": round(100 * score.money, 3)})
         rows[-1] |= {"node_seconds": round(score.node_seconds, 2), "reached": score.reached}
         rows[-1] |= {"checked": score.checked, "held_out": score.held_out, "confirmed": score.confirmed}
+        rows[-1] |= {"steps": steps_of(score)}
         print(score, flush=True)
     write("contest", rows)
 
