@@ -1,11 +1,14 @@
 """Lab 18: its stream is the package's, its rounds outlive a death, its entries are those that were scored."""
 
 import inspect
+import re
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
-from reading import cells, defined
+from reading import LABS, cells, defined
 
 import ddl_lab as lab
 from ddl_lab.strategies import streams
@@ -111,3 +114,19 @@ def test_twelve_nodes_need_nearly_as_many_steps_as_one_at_the_same_rate():
     assert 0.8 < steps["twelve, lr 0.1"] / steps["one, lr 0.1"] < 1
     score = contest.task.score(contest.alone, confirm=False)
     assert contest.steps_of(score) == pytest.approx(steps["one, lr 0.1"], abs=20)  # a look more or less
+
+
+def test_the_lines_for_slurm_and_kubernetes_are_those_of_the_files_that_are_tested():
+    """But for the arguments that the files pass on."""
+    docs = Path(__file__).parents[2] / "docs" / "cluster"
+    files = "".join((docs / name).read_text() for name in ("slurm.sbatch", "kubernetes.yaml"))
+    plain = files.replace(' "$@"\' rank "$@"', "'").replace(' "$@"\', rank]', "']")
+    (text,) = [
+        cell.source
+        for cell in nbformat.read(LABS / "18_from_here.ipynb", as_version=4).cells
+        if cell.id == "s18-cluster-lines"
+    ]
+    lines = [
+        line for block in re.findall(r"```(?:bash|yaml)\n(.*?)```", text, re.S) for line in block.splitlines()
+    ]
+    assert len(lines) == 6 and [line for line in lines if line.strip() not in plain] == []
