@@ -1,4 +1,4 @@
-"""How long each algorithm's longest path is: messages and bytes that follow one another."""
+"""What each algorithm's seconds are made of: the messages and bytes that follow one another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's end means, in words: a deadlock, a rank that does not respond, a process that died."""
+"""Whether a run's end is a deadlock, a rank that does not respond, or a dead process; errors.py has the words."""
 
 from __future__ import annotations
 
