@@ -1,4 +1,4 @@
-"""Whether a run's end is a deadlock, a rank that does not respond, or a dead process; errors.py has the words."""
+"""Whether a run's end is a deadlock, a silent rank, or a dead process; errors.py has a deadlock's words."""
 
 from __future__ import annotations
 
