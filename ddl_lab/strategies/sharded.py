@@ -45,7 +45,7 @@ def momentum(theta: Tensor, gradient: Tensor, states: list[Tensor], step: int) -
 
 
 def adam(theta: Tensor, gradient: Tensor, states: list[Tensor], step: int) -> None:
-    """Adam (Kingma and Ba 2015), learning rate 0.001, in place; states: mean and mean square, like theta.
+    """Adam (Kingma and Ba 2014), learning rate 0.001, in place; states: mean and mean square, like theta.
 
     ``step`` counts from 1. Every operation takes one element at a time: a shard's step is the same bits.
     """

@@ -42,7 +42,7 @@ class SGD:
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015): a mean of the gradients over the root of a mean of their squares.
+    """Adam (Kingma and Ba 2014): a mean of the gradients over the root of a mean of their squares.
 
     ``mean`` and ``square``: its states, (P,); ``count``: its steps so far.
     """
