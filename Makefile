@@ -40,7 +40,7 @@ setup: $(READY)
 # next one begins with an empty .venv.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ddl_lab needs Python 3.11 or newer; $(PYTHON) is %d.%d: try make setup PYTHON=python3.12" % sys.version_info[:2])'
-	@test -f $(READY) || $(PYTHON) -m venv --clear $(VENV)
+	@test -f $(READY) || { echo "$(PYTHON) -m venv $(VENV): some seconds"; $(PYTHON) -m venv --clear $(VENV); }
 	@rm -f $(READY)
 	$(PIP) $$(grep ^pip== requirements.lock)
 	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements.lock
