@@ -15,7 +15,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,10 +27,11 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import sync_playwright
 
+from .chromium import CHROMIUM
+
 ROOT = Path(__file__).parents[1]
 LONGEST_S = 1_800
 LONG_S = 2.0  # a wait that should show progress
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*token=\w+")
 DOWNLOADED = re.compile(r"(?:Downloading|Using cached|Processing) \S+ \(([\d.]+) ([kMG]?B)\)")
 FLAGS = "--no-browser --allow-root --ip=127.0.0.1 --expose-app-in-browser"

@@ -21,9 +21,9 @@ import pytest
 
 from tools.book import build as building
 from tools.book import pages, press
+from tools.chromium import CHROMIUM
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LABS = sorted(path.stem for path in (ROOT / "labs").glob("*.ipynb"))
 
 SMALL = [

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,12 +22,11 @@ from waiting import wait_until
 
 import ddl_lab as lab
 from ddl_lab.virtual.simulation import simulate
+from tools.chromium import CHROMIUM
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "test-artefacts"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one, or set CHROMIUM")
 
 WORKER = """

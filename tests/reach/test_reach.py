@@ -19,12 +19,14 @@ from kernels import Kernel
 from playwright.sync_api import TimeoutError as PageTimeout
 from waiting import wait_until
 
+from ddl_lab.learner.stripped import without_outputs
+from tools.chromium import CHROMIUM
+
 ROOT = Path(__file__).parents[2]
 ALL = os.environ.get("DDL_LAB_REACH") == "all"
 LABS = sorted(path.name for path in (ROOT / "labs").glob("*.ipynb"))
 SOME = LABS if ALL else [name for name in LABS if name.startswith(("01", "02"))]
 ONE = LABS if ALL else SOME[:1]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PACED = re.compile(r"lab\.(?:run|start|keep_going)\([^)]*cluster=")  # real processes that keep a clock
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\S*\?token=(\w+)")
 
@@ -103,15 +105,6 @@ def answers(address):
     return True
 
 
-def never_run(path):
-    """Take the outputs and numbers out of a notebook, so that a number on the page says that a cell ran."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, path)
-
-
 def ran_all(page):
     """Press Run All Cells; whether a cell ran or runs: before the kernel is there nothing happens."""
     page.get_by_role("menuitem", name="Run", exact=True).click(timeout=60_000)
@@ -129,8 +122,7 @@ def test_in_notebook_7(name, tmp_path):
     """A real Notebook 7 in a real Chromium: all cells run, and the first box takes a prediction."""
     from playwright.sync_api import sync_playwright
 
-    shutil.copy(ROOT / "labs" / name, tmp_path)
-    never_run(tmp_path / name)
+    (tmp_path / name).write_text(without_outputs(ROOT / "labs" / name))  # a number on the page: that cell ran
     said = tmp_path / "said"
     places = {"JUPYTER_CONFIG_DIR": ".cfg", "JUPYTERLAB_SETTINGS_DIR": ".set", "DDL_LAB_HOME": ".learner"}
     own = {name: str(tmp_path / place) for name, place in places.items()}

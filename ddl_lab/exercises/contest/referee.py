@@ -20,7 +20,7 @@ from .digits import PARAMETERS, batch_of, gradient_of
 from .entry import Entry, Returned
 from .fair import one_thread, sample_s
 from .rules import NotAllowed
-from .score import LUCK, Score
+from .score import LUCK, Score, is_name
 from .source import made, source_of
 from .task import NODES, RESTART_S, TARGET, Task
 
@@ -44,7 +44,7 @@ def practised(task: Task, worker: Callable[..., Any], nodes: int) -> History:
 def scored(task: Task, worker: Callable[..., Any], nodes: int, name: str | None, confirm: bool) -> Score:
     """The score of ``worker``."""
     check_worker(worker, ())
-    if name is not None and not (isinstance(name, str) and 0 < len(name) <= 40 and name.isprintable()):
+    if name is not None and not is_name(name):
         raise ValueError(f"task.score: name={name!r:.60}: it takes a text of 1 to 40 characters, on a line.")
     source, nodes = source_of(worker, task), check_nodes(nodes, NODES)
     return judged(task, lambda own: made(source, own), source.text, nodes, name or source.worker, confirm)

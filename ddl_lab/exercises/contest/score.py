@@ -20,6 +20,11 @@ def digest_of(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
+def is_name(name: object) -> bool:
+    """Whether it can name an entry on a board and a card: a text of 1 to 40 characters, on a line."""
+    return isinstance(name, str) and 0 < len(name) <= 40 and name.isprintable()
+
+
 @dataclass(frozen=True, repr=False)
 class Score:
     """What a worker took to reach the target. Seconds are those of the virtual clock, all digits of them."""

@@ -13,7 +13,7 @@ from ...tables import html_table
 from . import referee
 from .card import FIELDS, FORMAT, NUMBERS
 from .rules import LONGEST, check_rules
-from .score import Score, digest_of
+from .score import Score, digest_of, is_name
 from .source import made_again
 from .task import NODES, Task
 
@@ -142,7 +142,7 @@ def _fits(card: dict[str, Any]) -> dict[str, bool]:
     lines = isinstance(source, list) and all(isinstance(line, str) and "\n" not in line for line in source)
     texts = {name: isinstance(card[name], str) and len(card[name]) <= 300 for name in ("how", "digest")}
     return texts | {
-        "name": isinstance(card["name"], str) and 0 < len(card["name"]) <= 40 and card["name"].isprintable(),
+        "name": is_name(card["name"]),
         "worker": isinstance(card["worker"], str) and card["worker"].isidentifier(),
         "seed": type(card["seed"]) is int and 0 <= card["seed"] < 2**32,
         "nodes": type(card["nodes"]) is int and 1 <= card["nodes"] <= NODES,
