@@ -27,7 +27,7 @@ help:
 	@echo "make labs    run all labs and rewrite their outputs"
 	@echo "make gate    run all labs as a reader who predicts nothing, and once more on their core way alone"
 	@echo "make book    the labs as web pages in build/book: the first time some minutes, for the explorers' pictures"
-	@echo "make reach   all labs by jupyter execute, papermill, a plain kernel and Notebook 7, half an hour"
+	@echo "make reach   all labs by jupyter execute, papermill, a plain kernel, JupyterLab and Notebook 7, half an hour"
 	@echo "make bench   measure, and print a table"
 	@echo "make map     write docs/package.md anew, from what each file says of itself"
 	@echo "make lines   print how long the core of the package is, and the rest"
@@ -82,7 +82,7 @@ book: setup
 	$(RUN) -m tools.book
 
 reach: setup
-	DDL_LAB_REACH=all $(RUN) -m pytest tests/reach
+	DDL_LAB_REACH=all $(RUN) -m pytest -n $(JOBS) tests/reach
 
 bench: setup
 	$(RUN) -m benchmarks

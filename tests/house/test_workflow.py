@@ -1,8 +1,13 @@
 """The workflow for forks runs what a contributor runs: the targets of the Makefile, on Linux and macOS."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -61,6 +66,34 @@ def test_the_book_and_the_release_are_made_by_the_same_targets_and_say_one_versi
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_release_takes_the_wheel_and_the_book_from_where_the_artifacts_are_laid(tmp_path):
+    """Its script, run on files that lie as actions/download-artifact lays them; `gh` says what it is told."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())
+    download, release = workflow["jobs"]["release"]["steps"]
+    made = tmp_path / download["with"]["path"]
+    (made / "wheel").mkdir(parents=True)
+    (made / "wheel" / "ddl_lab-9.9-py3-none-any.whl").touch()
+    (made / "github-pages").mkdir()  # how actions/upload-pages-artifact names it, one archive in it
+    page = tmp_path / "index.html"
+    page.write_text("the book")
+    with tarfile.open(made / "github-pages" / "artifact.tar", "w") as archive:
+        archive.add(page, "./index.html")
+    gh = tmp_path / "bin" / "gh"
+    gh.parent.mkdir()
+    gh.write_text('#!/bin/sh\necho "$@"\n')
+    gh.chmod(0o755)
+    zip_ = gh.with_name("zip")
+    zip_.write_text(f'#!/bin/sh\nexec {sys.executable} -m zipfile -c "$2" "$3"\n')
+    zip_.chmod(0o755)
+    environ = os.environ | {"PATH": f"{gh.parent}:{os.environ['PATH']}"}
+    environ |= {"GITHUB_REF_NAME": "v9.9", "GITHUB_REPOSITORY": "owner/fork"}
+    words = ["bash", "-e", "-c", release["run"]]
+    done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    told = "release create v9.9 --repo owner/fork --generate-notes"
+    assert done.stdout.split() == [*told.split(), "made/wheel/ddl_lab-9.9-py3-none-any.whl", "book.zip"]
+    assert zipfile.ZipFile(tmp_path / "book.zip").read("book/index.html") == b"the book"
 
 
 def test_services_that_open_the_course_elsewhere_run_commands_that_are_there():

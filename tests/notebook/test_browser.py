@@ -5,18 +5,10 @@ It waits on kernel status, text and processes, never on time. Screenshots stay i
 
 import json
 import math
-import os
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-import psutil
 import pytest
+from front_end import NOTEBOOK, SLOWLY_S, Open, Server, chromium_at
 from reading import TIMINGS
 from waiting import wait_until
 
@@ -24,7 +16,7 @@ import ddl_lab as lab
 from ddl_lab.virtual.simulation import simulate
 from tools.chromium import CHROMIUM
 
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "test-artefacts"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one, or set CHROMIUM")
@@ -38,19 +30,11 @@ def worker(node, rate=0.5):
         node.record(loss=node.world_size / (1 + rate * step) + node.rank)
 """
 FAINTER = "Fainter: "  # 4 nodes, and on a busy machine what the handle passed on its way
-SLOWLY_S = 60  # a page may take on a busy machine: it shows what it waits for sooner, if it can
 CELLS = [
     "import ddl_lab as lab\n" + WORKER,
     "lab.explore(worker, nodes=4, most=64, rate=lab.Slider(0.1, 2.0, 0.5, step=0.1))",
     "print('the last cell ran')",
 ]
-# what runs in the page: the notebook on screen, its kernel's status, its cells
-NOTEBOOK = "window.jupyterapp.shell.currentWidget"
-IDLE = f"{NOTEBOOK}.sessionContext.session?.kernel?.status === 'idle'"
-CODE = f"{NOTEBOOK}.content.widgets.filter(c => c.model.type === 'code')"
-ALL_RAN = f"{CODE}.every(c => c.model.executionCount !== null)"
-ERRORS = f"""{CODE}.flatMap(c => c.model.outputs.toJSON())
-    .filter(o => o.output_type === 'error').map(o => o.ename + ': ' + o.evalue)"""
 
 
 def notebook_file(folder):
@@ -70,84 +54,12 @@ def notebook_file(folder):
     (folder / "small.ipynb").write_text(json.dumps(text))
 
 
-class Server:
-    """A JupyterLab of this Python, of its own settings, on a free port."""
-
-    def __init__(self, folder):
-        notebook_file(folder)
-        self.folder = folder
-        news = folder / ".set/@jupyterlab/apputils-extension"
-        news.mkdir(parents=True)  # a flag does not keep the news pop-up out of the pictures
-        told = '{"fetchNews": "false", "checkForUpdates": false}'
-        (news / "notification.jupyterlab-settings").write_text(told)
-        cells = folder / ".set/@jupyterlab/notebook-extension"
-        cells.mkdir(parents=True)  # so that cells out of sight are on the page as well
-        (cells / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"http://127.0.0.1:{free.getsockname()[1]}"
-        self.token = secrets.token_hex(8)
-        self.log = (folder / "lab.log").open("w")
-        places = {"JUPYTER_CONFIG": ".cfg", "JUPYTERLAB_SETTINGS": ".set", "JUPYTERLAB_WORKSPACES": ".ws"}
-        own = {f"{name}_DIR": str(folder / place) for name, place in places.items()}
-        own["DDL_LAB_HOME"] = str(folder / ".learner")  # of a reader who has predicted nothing so far
-        streams = {"stdout": self.log, "stderr": self.log, "env": os.environ | own}
-        self.process = subprocess.Popen(self._command(folder), start_new_session=True, **streams)
-
-    def _command(self, folder):
-        options = {
-            "--ip": "127.0.0.1", "--port": self.address.rpartition(":")[2], "--ServerApp.port_retries": 0,
-            "--IdentityProvider.token": self.token, "--ServerApp.root_dir": folder,
-        }  # fmt: skip
-        flags = ["--no-browser", "--allow-root", "--expose-app-in-browser"]
-        return [sys.executable, "-m", "jupyterlab", *flags, *(f"{k}={v}" for k, v in options.items())]
-
-    def wait(self):
-        def answers():
-            assert self.process.poll() is None, "JupyterLab did not start"
-            try:
-                urllib.request.urlopen(f"{self.address}/api/status?token={self.token}", timeout=2).close()
-            except (urllib.error.URLError, OSError):
-                return False
-            return True
-
-        wait_until(answers, "JupyterLab did not start", SLOWLY_S)
-
-    def processes(self):
-        """All that run below the server: kernels, the fork server, workers."""
-        return {child.pid for child in psutil.Process(self.process.pid).children(recursive=True)}
-
-    def close(self):
-        os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.log.close()
-
-
-class Reader:
-    """Who sits in front of the page."""
+class Reader(Open):
+    """Who sits in front of the page; ``place``: which cell has the explorer."""
 
     def __init__(self, page, server, notebook="small.ipynb", place=1):
-        self.page, self.server, self.notebook = page, server, notebook
+        super().__init__(page, server, notebook)
         self.cell = page.locator(".jp-Notebook .jp-Cell").nth(place)
-
-    def open(self):
-        url = f"{self.server.address}/lab/tree/{self.notebook}?token={self.server.token}&reset"
-        self.page.goto(url, wait_until="domcontentloaded")
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
-        self.page.wait_for_function(f"window.jupyterapp && {NOTEBOOK} && {NOTEBOOK}.sessionContext")
-        self.page.evaluate(f"{NOTEBOOK}.sessionContext.ready")
-        self.page.evaluate("window.jupyterapp.shell.collapseLeft()")
-
-    def run_all(self, failing=0, timeout_ms=1_000 * SLOWLY_S):
-        """Run all cells, of which so many are to fail."""
-        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        until = f"{ALL_RAN} || {ERRORS}.length > {failing}"
-        self.page.wait_for_function(until, timeout=timeout_ms)
-        assert len(self.page.evaluate(ERRORS)) == failing, self.page.evaluate(ERRORS)
-        self.page.wait_for_function(IDLE)
 
     def sees(self, words):
         """Wait until the explorer's text has these words; returns the whole text."""
@@ -180,24 +92,14 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("lab"))
-    options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-    try:
-        server.wait()
-        with api.sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=CHROMIUM, headless=True, args=options)
-            page = browser.new_page(viewport={"width": 1280, "height": 1100})
-            page.set_default_timeout(1_000 * SLOWLY_S)
-            errors = []
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            reader = Reader(page, server)
-            reader.open()
-            reader.run_all()
-            yield reader
-            browser.close()
-            assert errors == []
-    finally:
-        server.close()
+    folder = tmp_path_factory.mktemp("lab")
+    notebook_file(folder)
+    server = Server(folder)
+    with chromium_at(server) as page:
+        reader = Reader(page, server)
+        reader.open()
+        reader.run_all()
+        yield reader
 
 
 def expected(nodes, rate=0.5):
@@ -273,7 +175,7 @@ def test_a_cell_that_runs_again_ends_its_real_run_and_its_controls(reader):
 
 def test_a_saved_notebook_keeps_the_picture_and_tells_how_to_wake_the_controls(reader):
     reader.run_all()
-    reader.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    reader.save()
     outputs = reader.page.evaluate(f"{NOTEBOOK}.content.widgets[1].model.outputs.toJSON()")
     kinds = [set(output["data"]) for output in outputs]
     assert {"image/png", "text/plain"} in kinds
@@ -341,7 +243,7 @@ def test_lab_00_as_a_reader_meets_it(reader):
     met = Reader(reader.page, reader.server, path.name, ids.index("s00-explore"))
     met.open()
     failing = sum("raises-exception" in cell["metadata"].get("tags", []) for cell in cells)
-    met.run_all(failing, timeout_ms=3_000 * SLOWLY_S)
+    met.run_all(failing, timeout_s=3 * SLOWLY_S)
     told = met.sees("4 simulated nodes")
     met.cell.scroll_into_view_if_needed()
     assert met.cell.locator(".widget-slider .noUi-handle").first.get_attribute("tabindex") is not None

@@ -1,4 +1,4 @@
-"""The labs wherever notebooks run: jupyter execute, papermill, a kernel as an editor starts it, Notebook 7.
+"""The labs wherever notebooks run: jupyter execute, papermill, a kernel as an editor starts it, a browser.
 
 Two labs here; DDL_LAB_REACH=all (`make reach`) takes every lab through every way.
 """
@@ -6,17 +6,15 @@ Two labs here; DDL_LAB_REACH=all (`make reach`) takes every lab through every wa
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
+from front_end import PAGES, Open, Server, chromium_at
 from kernels import Kernel
-from playwright.sync_api import TimeoutError as PageTimeout
 from waiting import wait_until
 
 from ddl_lab.learner.stripped import without_outputs
@@ -28,7 +26,7 @@ LABS = sorted(path.name for path in (ROOT / "labs").glob("*.ipynb"))
 SOME = LABS if ALL else [name for name in LABS if name.startswith(("01", "02"))]
 ONE = LABS if ALL else SOME[:1]
 PACED = re.compile(r"lab\.(?:run|start|keep_going)\([^)]*cluster=")  # real processes that keep a clock
-ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\S*\?token=(\w+)")
+LONG_S = 240  # a lab may take on a busy machine
 
 
 def is_paced(name):
@@ -97,66 +95,24 @@ def test_in_a_kernel_as_an_editor_starts_it(name, tmp_path, monkeypatch):
         kernel.close()
 
 
-def answers(address):
-    try:
-        urllib.request.urlopen(address, timeout=2).close()
-    except OSError:
-        return False
-    return True
-
-
-def ran_all(page):
-    """Press Run All Cells; whether a cell ran or runs: before the kernel is there nothing happens."""
-    page.get_by_role("menuitem", name="Run", exact=True).click(timeout=60_000)
-    page.get_by_text("Run All Cells", exact=True).first.click()
-    try:
-        page.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\*|1)\]")).first.wait_for(timeout=5_000)
-    except PageTimeout:
-        return False
-    return True
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
-@pytest.mark.parametrize("name", ONE)
-def test_in_notebook_7(name, tmp_path):
-    """A real Notebook 7 in a real Chromium: all cells run, and the first box takes a prediction."""
-    from playwright.sync_api import sync_playwright
-
-    (tmp_path / name).write_text(without_outputs(ROOT / "labs" / name))  # a number on the page: that cell ran
-    said = tmp_path / "said"
-    places = {"JUPYTER_CONFIG_DIR": ".cfg", "JUPYTERLAB_SETTINGS_DIR": ".set", "DDL_LAB_HOME": ".learner"}
-    own = {name: str(tmp_path / place) for name, place in places.items()}
-    cells = tmp_path / ".set/@jupyterlab/notebook-extension"
-    cells.mkdir(parents=True)  # so that cells out of sight are on the page as well
-    (cells / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
-    words = [
-        "notebook",
-        "--no-browser",
-        "--allow-root",
-        "--ip=127.0.0.1",
-        "--port=0",
-        f"--notebook-dir={tmp_path}",
-    ]
-    with said.open("w") as log:
-        server = subprocess.Popen([sys.executable, "-m", *words], stderr=log, env=os.environ | own)
-    try:
-        wait_until(lambda: ADDRESS.search(said.read_text()), "Notebook never told its address")
-        port, token = ADDRESS.search(said.read_text()).groups()
-        wait_until(
-            lambda: answers(f"http://127.0.0.1:{port}/api/status?token={token}"), "Notebook never answered"
-        )
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page()
-            page.goto(f"http://127.0.0.1:{port}/notebooks/{name}?token={token}")
-            wait_until(lambda: ran_all(page), "Run All did nothing: the kernel was never there")
-            page.keyboard.press("Escape")
-            page.keyboard.press("Control+Home")  # cells out of sight are not on the page
-            box = page.locator(".jp-OutputArea .widget-text input").first
-            box.fill("12", timeout=120_000)
-            box.press("Enter")
-            page.get_by_text("Written: 12").first.wait_for(timeout=60_000)
-            browser.close()
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(60)
+@pytest.mark.parametrize(
+    ("app", "name"), [(app, name) for name in ONE for app in PAGES] if ALL else [("notebook", ONE[0])]
+)
+def test_in_a_browser(app, name, tmp_path):
+    """A real JupyterLab or Notebook 7 in a real Chromium: all cells run, a box takes a prediction."""
+    path = tmp_path / name
+    path.write_text(without_outputs(ROOT / "labs" / name))  # a number on the page: that cell ran
+    failing = sum("raises-exception" in cell.metadata.get("tags", []) for cell in cells_of(path))
+    server = Server(tmp_path, app)
+    with chromium_at(server) as page:
+        notebook = Open(page, server, name)
+        notebook.open()
+        notebook.run_all(failing, timeout_s=LONG_S)
+        notebook.save()
+        wait_until(lambda: all(cell.execution_count for cell in cells_of(path)), "it was never saved")
+        finished(path)
+        box = page.locator(".jp-OutputArea .widget-text input").first
+        box.fill("12")
+        box.press("Enter")
+        page.get_by_text("Written: 12").first.wait_for()
