@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import shlex
 import shutil
 import subprocess
-import sys
 import venv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -202,7 +202,14 @@ def main() -> None:
     """python -m ddl_lab.frameworks.installing NAME …: install without asking, as for a class."""
     from .environments import ENVIRONMENTS
 
-    for name in sys.argv[1:]:
+    parser = argparse.ArgumentParser(
+        prog="python -m ddl_lab.frameworks.installing",
+        description="Install what lab 17 compares, without asking, to DDL_LAB_FRAMEWORKS or your own folder.",
+    )
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", choices=[*ENVIRONMENTS], help=", ".join(ENVIRONMENTS)
+    )
+    for name in parser.parse_args().names:
         install(ENVIRONMENTS[name], agreed=lambda asked: not print(asked))
 
 

@@ -241,3 +241,14 @@ def test_the_page_of_frameworks_tells_what_each_takes():
         names = ", ".join(f"`{f.name}`" for f in FRAMEWORKS.values() if f.environment == environment.name)
         if environment.lock.is_file():
             assert told[names] == f"{int(environment.told('megabytes')):,}"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"), [("--help", 0, "mindspore"), ("jaxx", 2, "'jaxx' (choose from")]
+)
+def test_on_the_command_line_it_says_which_names_there_are(name, code, words, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["installing", name])
+    with pytest.raises(SystemExit) as ended:
+        installing.main()
+    said = capsys.readouterr()
+    assert ended.value.code == code and words in said.out + said.err

@@ -35,6 +35,21 @@ def test_the_seeds_say_what_the_lab_says_of_streams():
     assert (at_02["every 16"] < at_02["apart"]).all()  # slower at one rate, on every seed
     assert abs(mean["every 16"].max() - mean["apart"].max()) < 0.005  # and as good, each at its best
     assert all((mean["in step"] > mean[way]).all() for way in ("every 4", "every 16", "apart"))
+    after = table.groupby(["way", "lr"]).next20.mean()
+    assert after["in step", 0.2] < after["apart", 0.2]  # behind for some twenty steps at this rate
+    assert after["in step"].max() > after["apart"].max() + 0.05  # ahead after a change, each at its best
+
+
+@pytest.mark.parametrize(("told", "nodes"), [({}, 2), ({"WORLD_SIZE": "8"}, 8)])
+def test_the_script_for_a_cluster_takes_as_many_ranks_as_the_launcher_has(told, nodes, monkeypatch):
+    asked = []
+    monkeypatch.setattr(lab, "run", lambda worker, count, progress: asked.append(count))
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    (script,) = re.findall(r"script = '''(.*?)'''", cells("18")["s18-cluster-script"], re.S)
+    exec(script, {})
+    assert asked == [nodes]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -334,6 +334,12 @@ def test_speedup_is_in_units_of_one_node_beside_the_ideal():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2", "4"]
 
 
+def test_the_dashes_of_the_ideal_strike_no_number_through():
+    ax = plots.speedup({1: 100.0, 2: 176.0, 4: 240.0}).axes[0]
+    places = {text.get_text(): text.xy[1] for text in ax.texts}
+    assert places == {"1": 1, "1.76": 2, "2.4": 2.4}
+
+
 def test_speedup_without_one_node_counts_from_the_fewest():
     ax = plots.speedup({2: 50, 8: 150}, clock="paced").axes[0]
     assert [bar.get_height() for bar in ax.patches] == [2, 6]

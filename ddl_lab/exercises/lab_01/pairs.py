@@ -34,11 +34,14 @@ def _check_pairs(answer: Answer) -> None:
         ("that is the sum of all pairs: 64 times too large, for 8 × 8 of them", 64 * right),
         ("the zeros pay nothing: their term is −(1 − y) log(1 − ŷ)", -(rate * p.log()).mean()),
     )  # fmt: skip
-    many = torch.linspace(0.1, 0.9, 96)[:, None]
-    kept = most_kept(answer, (many, (many[:, 0] > 0.7).float()), (p, y))
+    many = torch.linspace(0.1, 0.9, 192)[
+        :, None
+    ]  # so many that a tensor object for each is far from the square
+    few = (many[:, 0] > 0.7).float()
+    kept = most_kept(answer, (many, few), (many.clone(), few.clone()))
     if kept > len(many) ** 2 // 2:
         raise Wrong(
-            f"right, but of 96 predictions it makes a whole of about {kept:,} numbers: with 4,000 digits it "
+            f"right, but of 192 predictions it makes a whole of about {kept:,} numbers: with 4,000 digits it "
             "has 16 million"
         )
 

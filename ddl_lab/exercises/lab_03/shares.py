@@ -26,11 +26,12 @@ def _check_shares(answer: Answer) -> str:
         ([1.0] * 3, 100),
         ([5.0, 5.0, 1.0], 7),
         ([1.0] * 5, 7),
+        ([2.0, 1.0, 5.0], 12),
     ):
         got, ideal = call(answer, speeds, batch), [batch * speed / sum(speeds) for speed in speeds]
         if fault := _fault_of_shares(got, ideal, batch):
             raise Wrong(f"{len(speeds)} nodes, batch {batch}: {fault}")
-    return "shares that come out even, and four cases that don't"
+    return "shares that come out even, and five cases that don't"
 
 
 def _fault_of_shares(got: Any, ideal: list[float], batch: int) -> str:
@@ -54,7 +55,7 @@ def _fault_of_shares(got: Any, ideal: list[float], batch: int) -> str:
         rounded = [round(share) for share in ideal]
         if got[:worst] + got[worst + 1 :] == rounded[:worst] + rounded[worst + 1 :]:
             return f"{told}: you round each share and let one node carry what that adds or lacks in all"
-        return f"{told}: hand out what rounding left over one by one, not all to one node"
+        return f"{told}: hand out what rounding left over one by one, to those from whom most was cut off"
     return ""
 
 

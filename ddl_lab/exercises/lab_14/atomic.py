@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -32,6 +33,15 @@ RENAMES = (os.replace, os.rename)
 SYNCS = (os.fsync, *(getattr(os, name) for name in ("fdatasync", "sync") if hasattr(os, name)))
 
 
+def _open() -> set[int]:
+    """The inodes of what is open in this process: only of that a sync can be."""
+    found = set()
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # listing them was open for a moment, too
+            found.add(os.fstat(int(name)).st_ino)
+    return found
+
+
 class _Watch:
     """What a folder holds, by inode, whenever somebody is about to rename or has bytes put on the disk.
 
@@ -50,7 +60,10 @@ class _Watch:
         if event == "c_call" and arg in RENAMES:
             self.renamed.append((self.sizes(), dict(self.synced)))
         elif event == "c_call" and arg in SYNCS:
-            self.synced |= self.sizes()
+            synced = _open() if arg is not getattr(os, "sync", None) else None
+            self.synced |= {
+                inode: size for inode, size in self.sizes().items() if synced is None or inode in synced
+            }
 
     def over(self, act: Callable[[], Any]) -> None:
         """Do it, watched."""
@@ -121,8 +134,8 @@ def _in_order(inode: int, size: int, there: dict[int, int], synced: dict[int, in
         )
     if inode not in synced:
         raise Wrong(
-            "nothing says that the bytes are on the disk when the new name is: os.fsync(file.fileno()) "
-            "before the rename, or a power cut can leave the name and no bytes"
+            "nothing says that the file's bytes are on the disk when the new name is: "
+            "os.fsync(file.fileno()) before the rename, or a power cut can leave the name and no bytes"
         )
     if synced[inode] < size:
         raise Wrong(

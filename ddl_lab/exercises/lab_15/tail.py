@@ -15,6 +15,7 @@ CASES = (
     ([[4.0, 2.0], [7.0, 9.0]], 0.25),
     ([[3.0, 1.0, 2.0], [9.0, 8.0], [7.5]], 0.5),
     ([[3.0, 1.0, 2.0], [9.0, 8.0], [7.5]], 0.95),
+    ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], 0.4),
 )
 
 
@@ -45,6 +46,8 @@ def _check_tail(answer: Answer) -> str:
             ("that is the mean: it hides the slow ones", _mean_of(together)),
             ("you sorted the slowest first: that many are *slower*, and should be no slower",
              together[::-1][math.ceil(share * len(together)) - 1]),
+            ("rounded to the nearest: *at least* the share must be no slower, so round up",
+             together[max(0, round(share * len(together)) - 1)]),
             ("that lies between two requests: it should be one that was measured", smooth),
             ("one too far: of 4 requests the first is a quarter already", together[place]),
         )  # fmt: skip

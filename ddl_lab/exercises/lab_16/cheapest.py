@@ -32,7 +32,7 @@ def _check_cheapest(answer: Answer) -> str:
     for hours, deadline, fixed in CASES:
         right = _cheapest(hours, deadline, fixed)
         got = call(answer, hours, deadline, fixed)
-        told = f"deadline {deadline:g} h" + (f", {fixed:g} more a hour" if fixed else "")
+        told = f"deadline {deadline:g} h" + (f", {fixed:g} more an hour" if fixed else "")
         if right is None:
             if got is not None:
                 raise Wrong(f"{told}: {got} nodes aren't done in time, and none are: return None")

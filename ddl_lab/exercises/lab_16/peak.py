@@ -9,7 +9,7 @@ from ..helpers import Answer, Wrong
 from ..machine import Exercise
 from ..values import number
 
-CASES = ((2.4e-4, 1.5e-5), (0.9, 0.004), (0.5, 0.01), (0.02, 0.0013), (0.0, 0.25), (0.9, 0.5))
+CASES = ((2.4e-4, 1.5e-5), (0.9, 0.004), (0.5, 0.01), (0.02, 0.0013), (0.0, 0.25), (0.9, 0.5), (0.0, 0.48))
 
 
 def _best_count(sigma, kappa):  # type: ignore[no-untyped-def]

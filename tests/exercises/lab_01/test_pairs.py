@@ -43,11 +43,35 @@ def by_two_sums(p, y):
     return -(ones * p.log().sum() + (n - ones) * (1 - p).log().sum()) / n**2
 
 
-test_any_style_passes = passes(exercise.pairs, by_the_rate, row_by_row, by_numpy, by_two_sums)
+def rows_in_a_list(p, y):
+    rows = [all_pairs(prediction, y).mean() for prediction in p]
+    return sum(rows) / len(rows)
+
+
+def from_a_list_of_rows(p, y):
+    means = [all_pairs(prediction, y).mean() for prediction in list(p)]
+    return torch.stack(means).mean()
+
+
+def sums_of_a_row_at_a_time(p, y):
+    means = [sum([all_pairs(prediction, label) for label in y]) / len(y) for prediction in p.flatten()]
+    return torch.stack(means).mean()
+
+
+test_any_style_passes = passes(
+    exercise.pairs,
+    by_the_rate,
+    row_by_row,
+    by_numpy,
+    by_two_sums,
+    rows_in_a_list,
+    from_a_list_of_rows,
+    sums_of_a_row_at_a_time,
+)
 
 test_a_mistake_is_named = refused(
     exercise.pairs,
-    (lambda p, y: all_pairs(p, y).mean(), "right, but of 96 predictions it makes a whole of about 9,216"),
+    (lambda p, y: all_pairs(p, y).mean(), "right, but of 192 predictions it makes a whole of about 36,864"),
     (lambda p, y: all_pairs(p, y[:, None]).mean(), "loss of matched pairs"),
     (lambda p, y: all_pairs(y.mean(), y).mean(), "the entropy of the labels"),
     (lambda p, y: all_pairs(p.mean(), y).mean(), "you took the mean of ŷ first"),
@@ -55,8 +79,8 @@ test_a_mistake_is_named = refused(
     (lambda p, y: all_pairs(p, y).sum(), "64 times too large"),
     (lambda p, y: -(y.mean() * p.log()).mean(), "the zeros pay nothing"),
     (lambda p, y: all_pairs(p, y.mean()), "has shape (8, 1)"),
-    (square_of_numpy, "right, but of 96 predictions"),
-    (square_of_lists, "right, but of 96 predictions"),
+    (square_of_numpy, "right, but of 192 predictions"),
+    (square_of_lists, "right, but of 192 predictions"),
     (lambda p, y: by_the_rate(p, y).item(), "the mean is a float: a tensor of no dimension was asked"),
 )
 

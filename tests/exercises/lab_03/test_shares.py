@@ -53,6 +53,10 @@ def the_rest_one_by_one_from_rank_0(speeds, batch):
     return counts
 
 
+def for_nodes_in_order_of_speed(speeds, batch):
+    return exercise.shares.reference(sorted(speeds, reverse=True), batch)
+
+
 def as_a_tensor(speeds, batch):
     return torch.tensor(between_rounded_sums(speeds, batch))
 
@@ -62,7 +66,6 @@ test_any_style_passes = passes(
     between_rounded_sums,
     by_numpy,
     a_list_of_numpys_integers,
-    the_rest_one_by_one_from_rank_0,
     as_a_tensor,
 )
 
@@ -74,5 +77,10 @@ test_a_mistake_is_named = refused(
     (turned_round, "the faster a node, the smaller its share"),
     (lambda v, b: [b * s / sum(v) for s in v], "there are no parts of digits"),
     (lambda v, b: [b], "a list of 2 whole numbers"),
+    (
+        the_rest_one_by_one_from_rank_0,
+        "rank 0 has 4, its fair share is 3.00: hand out what rounding left over",
+    ),
+    (for_nodes_in_order_of_speed, "the faster a node, the smaller its share"),
     (rounded_and_the_rest_to_rank_0, "you round each share and let one node carry"),
 )

@@ -68,6 +68,15 @@ def twice(node, theta, gradient_at, steps, every, lr):
     return theta
 
 
+def once_more_at_the_end(node, theta, gradient_at, steps, every, lr):
+    for step in range(1, steps + 1):
+        theta = theta - lr * gradient_at(theta)
+        if step % every == 0:
+            node.all_reduce(theta, op="mean")
+    node.all_reduce(theta, op="mean")
+    return theta
+
+
 def returns_nothing(node, theta, gradient_at, steps, every, lr):
     by()(node, theta, gradient_at, steps, every, lr)
 
@@ -85,6 +94,7 @@ test_a_mistake_is_named = refused(
     (by(op="sum"), "you add the parameters up"),
     (by(what="gradient"), "it is the gradients that you average"),
     (by(first=True), "you average a step too early"),
+    (once_more_at_the_end, "nor twice at the end"),
     (twice, "nothing travels between averages"),
     (returns_nothing, "is there a `return`"),
 )

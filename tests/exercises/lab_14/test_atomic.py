@@ -52,8 +52,14 @@ def saved_by_name_and_synced_later(state, path):
     shutil.move(f"{path}.part", path)
 
 
+def by_sync_of_all(state, path):
+    torch.save(state, f"{path}.part")
+    os.sync()
+    os.replace(f"{path}.part", path)
+
+
 test_any_style_passes = passes(
-    exercise.atomic, by_pathlib, by_mkstemp, by_descriptors, saved_by_name_and_synced_later
+    exercise.atomic, by_pathlib, by_mkstemp, by_descriptors, saved_by_name_and_synced_later, by_sync_of_all
 )
 
 
@@ -114,6 +120,14 @@ def synced_afterwards(state, path):
         os.fsync(file.fileno())
 
 
+def only_the_folder_synced(state, path):
+    torch.save(state, f"{path}.new")
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+    os.replace(f"{path}.new", path)
+
+
 def left_behind(state, path):
     by_pathlib(state, path)
     Path(f"{path}.lock").touch()
@@ -134,8 +148,9 @@ test_a_mistake_is_named = refused(
     (removed_first, "the file comes to be under its own name"),
     (copied_over, "under its own name"),
     (elsewhere, "in another folder"),
-    (unsynced, "nothing says that the bytes are on the disk"),
-    (synced_afterwards, "nothing says that the bytes are on the disk"),
+    (unsynced, "nothing says that the file's bytes are on the disk"),
+    (synced_afterwards, "nothing says that the file's bytes are on the disk"),
+    (only_the_folder_synced, "nothing says that the file's bytes are on the disk"),
     (synced_too_early, "at os.fsync the file had"),
     (renamed_too_early, "at the rename"),
     (left_behind, "stays behind"),

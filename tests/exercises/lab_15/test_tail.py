@@ -51,5 +51,6 @@ test_a_mistake_is_named = refused(
     (lambda ms, s: own([-one for one in together(ms)], s) * -1, "you sorted the slowest first"),
     (lambda ms, s: np.quantile(together(ms), s), "lies between two requests"),
     (lambda ms, s: together(ms)[min(int(s * len(together(ms))), len(together(ms)) - 1)], "one too far"),
+    (lambda ms, s: together(ms)[round(s * len(together(ms))) - 1], "rounded to the nearest"),
     (lambda ms, s: {}.get(s), "is there a `return`"),
 )

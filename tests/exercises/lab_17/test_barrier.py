@@ -29,7 +29,12 @@ def by_latin1(context, gradient):
     return (total / len(context.getTaskInfos())).astype(np.float32)
 
 
-test_any_style_passes = passes(exercise.barrier, by_base64, by_json, by_latin1)
+def by_digits(context, gradient):
+    texts = context.allGather(" ".join(f"{number:.9g}" for number in gradient))  # all that a float32 has
+    return np.mean([[float(number) for number in text.split()] for text in texts], axis=0)
+
+
+test_any_style_passes = passes(exercise.barrier, by_base64, by_json, by_latin1, by_digits)
 
 
 def gathered(context, gradient):
@@ -45,6 +50,11 @@ def as_bytes(context, gradient):
 def rounded(context, gradient):
     texts = context.allGather(json.dumps([round(float(g), 2) for g in gradient]))
     return np.mean([json.loads(text) for text in texts], axis=0)
+
+
+def to_six_decimals(context, gradient):
+    texts = context.allGather(",".join(f"{number:.6f}" for number in gradient))
+    return np.mean([[float(number) for number in text.split(",")] for text in texts], axis=0)
 
 
 def in_place(context, gradient):
@@ -75,6 +85,7 @@ test_a_mistake_is_named = refused(
         "has its own gradient twice",
     ),
     (as_bytes, "Spark gathers text (str) and nothing else"),
+    (to_six_decimals, "your text has lost digits"),
     (rounded, "your text has lost digits"),
     (in_place, "changes its argument gradient"),
     (twice, "gathers 2 times: once is enough"),
