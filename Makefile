@@ -21,7 +21,7 @@ help:
 	@echo "make test    check everything: ruff, mypy, tests, labs"
 	@echo "make fuzz    programs by chance, all combinations, faults in all places: many minutes"
 	@echo "make restarts   twenty jobs of torchrun whose ranks are killed twice each, some minutes"
-	@echo "make frameworks   install, run and test all frameworks of lab 17, and write data/frameworks.csv: 8 GB"
+	@echo "make frameworks   install, run and test all frameworks of lab 17, and write data/frameworks.csv: 7 GB"
 	@echo "make grade   all labs through nbgrader, untouched and answered, some minutes"
 	@echo "make lint    check the code's form and types only"
 	@echo "make labs    run all labs and rewrite their outputs"
