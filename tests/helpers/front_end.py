@@ -36,7 +36,7 @@ SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',
 }
 PAGES = {"jupyterlab": "lab/tree", "notebook": "notebooks"}
-# Notebook 7.6's own, on an empty notebook with no settings too: its shortcuts look up a plugin not loaded yet
+# Notebook 7.6's own, whatever the settings: its shortcuts look up a plugin that isn't loaded yet
 OWN_FAULTS = {"jupyterlab": (), "notebook": ("Cannot read properties of undefined (reading 'schema')",)}
 
 
