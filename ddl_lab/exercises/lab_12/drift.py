@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..helpers import Answer, Wrong
+from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
 from ..mistakes import check_number
 from ..values import number
@@ -23,7 +23,7 @@ CASES = (
 
 def _check_drift(answer: Answer) -> str:
     for a, b, lr, steps in CASES:
-        got = number(answer(list(a), list(b), lr, steps), "where it rests")
+        got = number(call(answer, a, b, lr, steps), "where it rests")
         best, told = _mean(a, b), f"a = {a}, b = {b}, lr = {lr:g}, {steps} local steps"
         if steps > 1 and abs(got - best) < 1e-9:
             raise Wrong(

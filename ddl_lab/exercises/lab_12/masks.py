@@ -27,6 +27,7 @@ def _check_masks(answer: Answer) -> str:
         sent = [_called(answer, numbers[rank - 1], rank, pairs, clients) for rank in range(1, clients + 1)]
         _check_sum(sent, numbers, pairs, clients)
         _check_range(sent, clients)
+        _check_lowest_bits(sent, numbers, clients)
         _check_every_mask(answer, numbers, sent, pairs, clients)
     return "2, 3 and 5 clients: every sum exact, every message spread over all of 2³²"
 
@@ -34,12 +35,14 @@ def _check_masks(answer: Answer) -> str:
 def _called(
     answer: Answer, numbers: Tensor, rank: int, pairs: dict[tuple[int, int], Tensor], clients: int
 ) -> Tensor:
-    mine = {peer: pairs[min(rank, peer), max(rank, peer)] for peer in range(1, clients + 1) if peer != rank}
+    peers = [peer for peer in range(clients, 0, -1) if peer != rank]  # their order tells nothing of the signs
+    mine = {peer: pairs[min(rank, peer), max(rank, peer)] for peer in peers}
     got = call(answer, numbers, rank, mine)
     same_shape(got, numbers, f"client {rank}'s message")
     if got.dtype != torch.int64:
         raise Wrong(
-            f"client {rank}'s message is {got.dtype}: whole numbers, int64, were asked; floats are rounded"
+            f"client {rank}'s message is {got.dtype}: whole numbers, int64, were asked; floats are rounded, "
+            "and int32 ends below 2³¹"
         )
     return torch.as_tensor(got)
 
@@ -59,7 +62,10 @@ def _check_sum(
     ):
         if torch.equal(found, wrong % MODULUS):
             raise Wrong(f"{told}: {words}")
-    raise Wrong(f"{told}: of each pair one adds the mask and the other subtracts it, once each")
+    raise Wrong(
+        f"{told}: of each pair one adds the mask and the other subtracts it, once "
+        "each; of that the remainder by 2³²"
+    )
 
 
 def _check_range(sent: list[Tensor], clients: int) -> None:
@@ -74,6 +80,15 @@ def _check_range(sent: list[Tensor], clients: int) -> None:
             raise Wrong(
                 f"{clients} clients: client {rank}'s message isn't spread over 0 … 2³² − 1, so it tells "
                 "something of its numbers: is every mask in it, whole?"
+            )
+
+
+def _check_lowest_bits(sent: list[Tensor], numbers: list[Tensor], clients: int) -> None:
+    for rank, (message, own) in enumerate(zip(sent, numbers, strict=True), 1):
+        if abs(float(((message - own) % 2).double().mean()) - 0.5) > 0.12:
+            raise Wrong(
+                f"{clients} clients: client {rank}'s message is odd where its number is, so it tells "
+                "something of it: add or subtract each mask once, not twice"
             )
 
 

@@ -32,8 +32,23 @@ def _check_noise(answer: Answer) -> str:
             )
         if nodes > 1 and torch.allclose(sent[0], sent[1]):
             raise Wrong(f"{told}: all nodes draw the same noise: use the generator that is handed in")
+        _check_total(sent[0].double(), own.double(), told)
         _check_deviation(sum(sent[1:], sent[0]), sigma * clip, nodes, told, clip, sigma)
+        used = torch.Generator().manual_seed(100 * nodes)
+        torch.rand(1, generator=used)
+        if nodes > 1 and torch.equal(call(answer, own, clip, sigma, nodes, used) - own, sent[0]):
+            raise Wrong(
+                f"{told}: a generator that has drawn before gives the same noise, so yours is the same at "
+                "each step: draw it from the one that is handed in, not by its seed"
+            )
     return "1, 5, 9 and 16 nodes: the sum's noise has deviation sigma · clip"
+
+
+def _check_total(noise: torch.Tensor, own: torch.Tensor, told: str) -> None:
+    part = 1 + float(noise @ own / (own @ own))
+    if abs(part - 1) > 0.15:
+        times = "isn't" if abs(part) < 0.15 else f"is {part:.2g} times"
+        raise Wrong(f"{told}: total {times} in what you return: total + noise was asked")
 
 
 def _check_deviation(
@@ -42,6 +57,8 @@ def _check_deviation(
     found, middle = float(noise.std()), float(noise.mean())
     if not found:
         raise Wrong(f"{told}: there is no noise in it")
+    if found < 1e-3 * abs(middle):
+        raise Wrong(f"{told}: all entries get the same number: draw one for each, of total's shape")
     if abs(middle) > 0.05 * max(asked, found):
         raise Wrong(f"{told}: the noise is {middle:.3g} on average, and must be 0: draw it with torch.randn")
     if abs(found / asked - 1) > 0.02:

@@ -17,7 +17,7 @@ def _new_parameters(theta, answers, rows):  # type: ignore[no-untyped-def]
 
 
 CASES = (  # rows of all clients, and who answered
-    ({1: 200, 2: 200, 3: 600, 4: 100}, (1, 3)),
+    ({1: 200, 2: 300, 3: 600, 4: 100}, (1, 3)),
     ({1: 50, 2: 350, 3: 10}, (1, 2, 3)),
     ({1: 30, 2: 70, 3: 400, 4: 300, 5: 300}, (4,)),
     ({1: 30, 2: 70, 3: 400, 4: 300, 5: 310}, (2, 5)),

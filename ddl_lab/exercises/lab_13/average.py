@@ -42,6 +42,7 @@ def _check_average(answer: Answer) -> str:
         got = on_nodes(_worker, nodes, answer, steps, every)
         for rank, theta in enumerate(got.results):
             same_shape(theta, (3,), f"{told}: rank {rank}'s theta")
+            theta = theta.float()  # whoever computes in double is right, too
             if not torch.allclose(theta, right.results[rank], atol=1e-5):
                 _name_the_fault(theta, right.results[rank], told, (nodes, steps, every, rank))
         _check_messages(got, right, told)
@@ -53,7 +54,7 @@ def _check_messages(got: History, right: History, told: str) -> None:
         if sent > 1.5 * asked:
             raise Wrong(
                 f"{told}: the numbers are right, but rank {rank} sends {sent:,} bytes where {asked:,} do: "
-                "nothing travels between averages, nor twice at the end"
+                "nothing travels before averages and between them, nor twice at the end, nor in double"
             )
 
 
@@ -102,7 +103,9 @@ FAULTS: dict[str, Answer] = {
         lambda step, every, steps: True
     ),
     "you average at the end alone": _fault(lambda step, every, steps: step == steps),
-    "ranks never meet: nothing is averaged": _fault(lambda step, every, steps: False),
+    "no other rank's parameters come in: this one ends where it would alone": _fault(
+        lambda step, every, steps: False
+    ),
     "you add the parameters up: their mean was asked": _fault(op="sum"),
     "it is the gradients that you average now and then; parameters drift apart so": _fault(gradients=True),
 }

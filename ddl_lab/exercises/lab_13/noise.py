@@ -50,7 +50,8 @@ def _check_noise(answer: Answer) -> str:
         if max(got.bytes_sent) > most:
             raise Wrong(
                 f"the numbers are right, but of {nodes} nodes one sends {max(got.bytes_sent):,} bytes where "
-                f"{max(right.bytes_sent):,} do: the gradient, reduced, and one number are all that travels"
+                f"{max(right.bytes_sent):,} do: the gradient, reduced, and one number are all that travels, "
+                "in float32"
             )
     return "2, 4 and 8 nodes, and one estimate that is negative"
 

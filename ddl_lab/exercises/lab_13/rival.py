@@ -23,6 +23,14 @@ TABLES: tuple[Losses, ...] = (
         "two": {0.1: [0.4, 0.9, 0.5], 0.2: [math.nan, 0.2, math.nan], 0.4: [0.55, 0.56, 0.51]},
         "three": {0.2: [0.31, 0.33, 0.32], 0.8: [0.34, 0.29, 0.35]},
     },
+    {  # five seeds, and one; falling rates, and the best isn't next to the second best
+        "five": {
+            0.3: [0.5, 0.4, 0.45, 0.6, 0.55],
+            0.1: [0.72, 0.71, 0.9, 0.8, 0.7],
+            0.01: [math.nan, 0.2, 0.34, 0.3, 0.25],
+        },
+        "lone": {0.5: [0.62], 0.05: [0.66]},
+    },
 )
 
 
@@ -51,7 +59,7 @@ def _check_rival(answer: Answer) -> str:
             )
         for name, right in asked.items():
             _compare(name, got[name], right, losses, got)
-    return "two tables with two and three methods, one run in them that went to inf, and two to nan"
+    return "three tables of one, three and five seeds, with runs in them that went to inf and to nan"
 
 
 def _compare(name: str, got: Any, right: tuple[float, float], losses: Losses, all_got: Any) -> None:
@@ -93,6 +101,8 @@ FAULTS: tuple[tuple[str, Callable[[list[float]], float]], ...] = (
      lambda seeds: mean(math.inf if loss != loss else loss for loss in seeds)),
     ("you look at the worst seed: the median was asked", lambda seeds: max(seeds)),
     ("you look at the first seed alone", lambda seeds: seeds[0]),
+    ("you take the second of the sorted seeds, which is the middle one of three alone",
+     lambda seeds: sorted(math.inf if loss != loss else loss for loss in seeds)[min(1, len(seeds) - 1)]),
     ("you take the worst rate: the lowest median was asked", lambda seeds: -median_of(seeds)),
 )  # fmt: skip
 

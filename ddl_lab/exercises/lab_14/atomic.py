@@ -48,17 +48,19 @@ class _Watch:
     A profile of C calls sees ``os.replace`` by whatever name it was imported, and from whatever module.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, path: Path) -> None:
+        self._path, self._folder = path, path.parent
         self.synced: dict[int, int] = {}  # bytes by inode, as the last sync found them
         self.renamed: list[tuple[dict[int, int], dict[int, int]]] = []  # (bytes, bytes synced) at each rename
+        self.bare = False  # whether at the last rename nothing had the name
 
     def sizes(self) -> dict[int, int]:
-        return {path.stat().st_ino: path.stat().st_size for path in self._folder.iterdir() if path.is_file()}
+        return {path.stat().st_ino: path.stat().st_size for path in self._folder.rglob("*") if path.is_file()}
 
     def _called(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "c_call" and arg in RENAMES:
             self.renamed.append((self.sizes(), dict(self.synced)))
+            self.bare = not self._path.exists()
         elif event == "c_call" and arg in SYNCS:
             synced = _open() if arg is not getattr(os, "sync", None) else None
             self.synced |= {
@@ -89,7 +91,7 @@ def _check_atomic(answer: Answer) -> str:
 
 def _once(answer: Answer, path: Path, state: dict[str, Any]) -> None:
     before = path.stat().st_ino if path.exists() else None
-    watch = _Watch(path.parent)
+    watch = _Watch(path)
     try:
         watch.over(lambda: answer(state, str(path)))
     except OSError as error:
@@ -104,6 +106,11 @@ def _once(answer: Answer, path: Path, state: dict[str, Any]) -> None:
         raise Wrong("the file comes to be under its own name: write beside it, and rename when it is whole")
     there, synced = watch.renamed[-1]
     _in_order(after.st_ino, after.st_size, there, synced)
+    if before is not None and watch.bare:
+        raise Wrong(
+            f"when the new file gets its name the old one has lost it: who dies between leaves no "
+            f"{path.name}. os.replace puts one in the place of the other at once"
+        )
     if others := [other.name for other in path.parent.iterdir() if other != path]:
         raise Wrong(f"{', '.join(others)} stays behind beside {path.name}")
 

@@ -36,37 +36,53 @@ def _mean_gradient(theta: Tensor, rows: Tensor) -> Tensor:
     return off @ X[rows] / len(rows)
 
 
-def _worker(node: Node, answer: Answer, seen: int, batch: int) -> Any:
-    theta, rows = THETA.clone(), ROWS.clone()
-    got = answer(node, _mean_gradient, theta, rows, seen, batch, 0.1)
-    return got, torch.equal(theta, THETA) and torch.equal(rows, ROWS)
+def _worker(node: Node, answer: Answer, seen: int, batch: int, lr: float) -> Any:
+    theta, rows, taken = THETA.clone(), ROWS.clone(), 0
+
+    def counted(theta: Tensor, rows: Tensor) -> Tensor:
+        nonlocal taken
+        taken += len(rows)
+        return _mean_gradient(theta, rows)
+
+    got = answer(node, counted, theta, rows, seen, batch, lr)
+    return got, torch.equal(theta, THETA) and torch.equal(rows, ROWS), taken
+
+
+# nodes, rows seen, batch, learning rate; of 8 rows five nodes take 2, 2, 2, 1 and 1: no share is empty
+CASES = (
+    (4, 0, 64, 0.1), (3, 64, 64, 0.1), (2, 128, 64, 0.1), (3, 192, 64, 0.1), (1, 64, 32, 0.1),
+    (7, 30, 50, 0.03), (5, 192, 64, 0.2),
+)  # fmt: skip
 
 
 def _check_fewer(answer: Answer) -> str:
-    for nodes, seen, batch in ((4, 0, 64), (3, 64, 64), (2, 128, 64), (3, 192, 64), (1, 64, 32), (7, 30, 50)):
-        history = on_nodes(_worker, nodes, answer, seen, batch)
-        right = _asked(ROWS[seen : seen + batch])
+    for nodes, seen, batch, lr in CASES:
+        history = on_nodes(_worker, nodes, answer, seen, batch, lr)
+        right = _asked(ROWS[seen : seen + batch], lr)
         told = f"{nodes} node{'s' * (nodes > 1)}, {seen} rows seen, a batch of {batch}"
-        for got, _ in history.results:
+        for got, *_ in history.results:
             if got is None:
                 raise Wrong(f"what your function returns {NO_RETURN}")
             same_shape(got, THETA, f"{told}: theta")
             if not near(got - THETA, right - THETA):
-                _name_the_fault(got, told, nodes, seen, batch)
-        if not all(untouched for _, untouched in history.results):
+                _name_the_fault(got, told, nodes, seen, batch, lr)
+        if not all(untouched for _, untouched, _ in history.results):
             raise Wrong("your function changes theta or rows: return a new theta")
-        reference = on_nodes(_worker, nodes, _step, seen, batch)
+        taken, size = sum(rows for *_, rows in history.results), len(ROWS[seen : seen + batch])
+        if taken > size:
+            raise Wrong(f"{told}: the nodes take {taken} rows together, of {size}: share them, each row once")
+        reference = on_nodes(_worker, nodes, _step, seen, batch, lr)
         no_more_traffic(
             history, reference, "one all-reduce of the gradient does, a few numbers beside it", 64
         )
     return "1 to 7 nodes, shares that differ by one, the smaller last batch of an epoch"
 
 
-def _asked(rows: Tensor) -> Tensor:
-    return THETA - 0.1 * _mean_gradient(THETA, rows)
+def _asked(rows: Tensor, lr: float) -> Tensor:
+    return THETA - lr * _mean_gradient(THETA, rows)
 
 
-def _name_the_fault(got: Tensor, told: str, nodes: int, seen: int, batch: int) -> None:
+def _name_the_fault(got: Tensor, told: str, nodes: int, seen: int, batch: int, lr: float) -> None:
     rows, batch_after = ROWS[seen : seen + batch], ROWS[seen : seen + batch * nodes]
     shares, size = [rows[rank::nodes] for rank in range(nodes)], len(rows)
     plain, of_blocks = (
@@ -79,22 +95,23 @@ def _name_the_fault(got: Tensor, told: str, nodes: int, seen: int, batch: int) -
     )
     again = "the batch starts at the epoch's beginning: rows that were seen come a second time"
     likely = [
-        (again, _asked(ROWS[:batch])),
-        (f"{alike}: weigh each by its rows", THETA - 0.1 * plain),
-        (f"{alike}: weigh each by its rows", THETA - 0.1 * of_blocks),
-        ("the sum of all ranks' mean gradients: divide by the rows of the step", THETA - 0.1 * plain * nodes),
-        ("the sum of all rows' gradients: the mean was asked", THETA - 0.1 * total),
+        (again, _asked(ROWS[:batch], lr)),
+        (f"{alike}: weigh each by its rows", THETA - lr * plain),
+        (f"{alike}: weigh each by its rows", THETA - lr * of_blocks),
+        ("the sum of all ranks' mean gradients: divide by the rows of the step", THETA - lr * plain * nodes),
+        ("the sum of all rows' gradients: the mean was asked", THETA - lr * total),
         ("rows are left over where the batch doesn't divide by the nodes: nobody takes them",
-         _asked(rows[: batch // nodes * nodes])),
+         _asked(rows[: batch // nodes * nodes], lr)),
         ("divide by the rows of the step: the last one of an epoch has fewer than batch",
-         THETA - 0.1 * total / batch),
-        ("every rank takes a whole batch: it is the batch of all nodes together", _asked(batch_after)),
-        ("the step goes uphill: subtract", THETA + 0.1 * total / size),
+         THETA - lr * total / batch),
+        ("every rank takes a whole batch: it is the batch of all nodes together", _asked(batch_after, lr)),
+        ("the step goes uphill: subtract", THETA + lr * total / size),
+        ("the learning rate is lr, whatever it was before", THETA - 0.1 * total / size),
     ]  # fmt: skip
     for words, wrong in likely:
         if near(got - THETA, wrong - THETA):
             raise Wrong(f"{told}: {words}")
-    if any(near(got - THETA, _asked(share) - THETA) for share in shares):
+    if any(near(got - THETA, _asked(share, lr) - THETA) for share in shares):
         raise Wrong(f"{told}: that is one rank's step: all_reduce the gradients")
     raise Wrong(f"{told}: theta isn't where one node's step over the same {size} rows leads")
 

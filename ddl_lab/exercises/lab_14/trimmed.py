@@ -24,6 +24,7 @@ def _cases() -> list[tuple[str, Tensor, int]]:
     worst[0, :3], worst[4, 2:], worst[7] = torch.nan, torch.inf, -1e6
     return [
         ("nine honest rows", plain, 2),
+        ("nine honest rows", plain, 0),
         ("one row times −100", shouting, 1),
         ("one row of nan", sick, 1),
         ("nan, inf and −1,000,000 in three rows", worst, 3),
@@ -39,6 +40,10 @@ def _check_trimmed(answer: Answer) -> str:
         same_shape(got, right, told)
         if got.isnan().any() and rows.isnan().any():
             raise Wrong(f"{told} has nan in it: a nan counts as the largest number, and is left out as such")
+        if not liars and got.isnan().all():
+            raise Wrong(
+                f"{told} is nan: nobody is left out, and [0:-0] is empty; up to n − liars, not −liars"
+            )
         ordered, n = rows.nan_to_num(nan=torch.inf).sort(dim=0).values, len(rows)
         likely = (
             ("only the largest are left out: a liar can be the smallest, too", ordered[: n - liars].mean(0)),

@@ -45,6 +45,12 @@ def ways(a, lr, steps):
     return 1 - (1 - lr * np.array(a)) ** steps
 
 
+def into_its_argument(a, b, lr, steps):
+    for k in range(len(a)):
+        a[k] = 1 - (1 - lr * a[k]) ** steps
+    return mean(a, b)
+
+
 def forgets_to_return(a, b, lr, steps):
     rest = a[0]
     rest * 2
@@ -61,5 +67,6 @@ test_a_mistake_is_named = refused(
         "not by the sum of the weights",
     ),
     (lambda a, b, lr, steps: -with_numpy(a, b, lr, steps), "its sign"),
+    (into_its_argument, "changes its argument a"),
     (forgets_to_return, "is there a `return`"),
 )

@@ -47,6 +47,15 @@ def half_of_it(numbers, rank, masks):
     return signed(numbers, rank, {peer: m // 2**20 for peer, m in masks.items()}) % 2**32
 
 
+def by_the_order_of_the_masks(numbers, rank, masks):
+    signs = [1 if place >= rank - 1 else -1 for place in range(len(masks))]
+    return (numbers + sum(s * m for s, m in zip(signs, masks.values(), strict=True))) % 2**32
+
+
+def twice_each(numbers, rank, masks):
+    return signed(numbers, rank, {peer: 2 * m for peer, m in masks.items()}) % 2**32
+
+
 def neighbours_only(numbers, rank, masks):
     if len(masks) < 3:
         return signed(numbers, rank, masks) % 2**32
@@ -63,6 +72,10 @@ test_a_mistake_is_named = refused(
     (lambda n, r, m: n % 2**32, "isn't spread over"),
     (half_of_it, "isn't spread over"),
     (neighbours_only, "is the same whatever its mask with client"),
+    (by_the_order_of_the_masks, "of each pair one adds"),
+    (twice_each, "each mask once, not twice"),
+    (lambda n, r, m: signed(n, r, m) % (2**32 - 1), "the remainder by 2³²"),
+    (lambda n, r, m: (signed(n, r, m) % 2**32).int(), "int32 ends below"),
     (lambda n, r, m: n.clone(), "below 0 or above"),
     (lambda n, r, m: signed(n, r, m).double() % 2**32, "floats are rounded"),
     (lambda n, r, m: signed(n, r, m) % 2**31, "of each pair one adds"),

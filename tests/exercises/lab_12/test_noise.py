@@ -22,7 +22,12 @@ def a_number_at_a_time(total, clip, sigma, nodes, generator):
     return noisy.add_(torch.empty_like(noisy).normal_(generator=generator), alpha=clip * sigma * nodes**-0.5)
 
 
-test_any_style_passes = passes(exercise.noise, by_normal, by_its_variance, a_number_at_a_time)
+def in_double(total, clip, sigma, nodes, generator):
+    own = torch.randn(total.shape, generator=generator, dtype=torch.float64)
+    return total.double() + sigma * clip / math.sqrt(nodes) * own
+
+
+test_any_style_passes = passes(exercise.noise, by_normal, by_its_variance, a_number_at_a_time, in_double)
 
 
 def of_deviation(deviation):
@@ -32,6 +37,11 @@ def of_deviation(deviation):
 def by_seed(total, clip, sigma, nodes, generator):
     own = torch.Generator().manual_seed(0)
     return total + sigma * clip / nodes**0.5 * torch.randn(total.shape, generator=own)
+
+
+def by_its_seed(total, clip, sigma, nodes, generator):
+    torch.manual_seed(generator.initial_seed())
+    return total + sigma * clip / nodes**0.5 * torch.randn(total.shape)
 
 
 def evenly(total, clip, sigma, nodes, generator):
@@ -55,5 +65,8 @@ test_a_mistake_is_named = refused(
     (by_seed, "all nodes draw the same noise"),
     (evenly, "the noise isn't Gaussian"),
     (lambda t, c, s, n, g: t + s * c / n**0.5 * torch.rand(t.shape, generator=g), "must be 0"),
-    (lambda t, c, s, n, g: s * c / n**0.5 * torch.randn(t.shape, generator=g), "deviation"),
+    (lambda t, c, s, n, g: s * c / n**0.5 * torch.randn(t.shape, generator=g), "total isn't in"),
+    (lambda t, c, s, n, g: t / n + s * c / n**0.5 * torch.randn(t.shape, generator=g), "total is 0."),
+    (lambda t, c, s, n, g: t + s * c / n**0.5 * torch.randn(1, generator=g), "draw one for each"),
+    (by_its_seed, "not by its seed"),
 )

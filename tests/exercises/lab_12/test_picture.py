@@ -34,6 +34,11 @@ def unit_of(bias):
     return bias.abs().argmax()
 
 
+def by_its_largest_pixel(weight, bias):
+    row = weight[unit_of(bias)].abs()
+    return row / row.max()
+
+
 def forgets_to_return(w, b):
     rest = w[0]
     rest * 2
@@ -44,6 +49,7 @@ test_a_mistake_is_named = refused(
     (lambda w, b: w[unit_of(b)], "that is a row of the gradient"),
     (lambda w, b: w[unit_of(b)] * b[unit_of(b)], "multiplied by the bias's gradient"),
     (lambda w, b: w[unit_of(b)] / w[unit_of(b)].norm(), "divide by the length of the row"),
+    (by_its_largest_pixel, "not every digit has one of 1"),
     (lambda w, b: (w / b[:, None]).mean(0), "0 / 0 is no number"),
     (lambda w, b: w[b.abs().argmin()] / b[b.abs().argmin()], "0 / 0 is no number"),
     (lambda w, b: w.sum(0), "the sum of all rows"),

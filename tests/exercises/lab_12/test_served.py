@@ -47,6 +47,12 @@ def into_its_argument(theta, answers, rows):
     return theta
 
 
+def by_their_place(theta, answers, rows):
+    of = list(rows.values())
+    total = sum(of[place] for place in range(len(answers)))
+    return theta + sum(of[place] / total * went for place, went in enumerate(answers.values()))
+
+
 def forgets_to_return(t, a, r):
     rest = t[0]
     rest * 2
@@ -63,6 +69,7 @@ test_a_mistake_is_named = refused(
     (lambda t, a, r: t + weighted(a, r), "nothing divides them"),
     (lambda t, a, r: t.clone(), "nothing has moved"),
     (lambda t, a, r: (t + weighted(a, r) / total(a, r), a), "return one tensor"),
+    (by_their_place, "2 answered: the new parameters differs"),
     (forgets_to_return, "is there a `return`"),
     (into_its_argument, "changes its argument"),
 )

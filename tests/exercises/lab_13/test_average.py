@@ -28,6 +28,17 @@ def by_periods(node, theta, gradient_at, steps, every, lr):
     return theta
 
 
+def in_double_at_home(node, theta, gradient_at, steps, every, lr):
+    theta = theta.double()
+    for step in range(1, steps + 1):
+        theta = theta - lr * gradient_at(theta)
+        if step in (*range(every, steps, every), steps):
+            sent = theta.float()
+            node.all_reduce(sent, op="mean")
+            theta = sent.double()
+    return theta
+
+
 def by_reduce_and_broadcast(node, theta, gradient_at, steps, every, lr):
     for step in range(steps):
         theta = theta - lr * gradient_at(theta)
@@ -37,7 +48,9 @@ def by_reduce_and_broadcast(node, theta, gradient_at, steps, every, lr):
     return theta
 
 
-test_any_style_passes = passes(exercise.average, counting_down, by_periods, by_reduce_and_broadcast)
+test_any_style_passes = passes(
+    exercise.average, counting_down, by_periods, by_reduce_and_broadcast, in_double_at_home
+)
 
 
 def by(
@@ -77,6 +90,18 @@ def once_more_at_the_end(node, theta, gradient_at, steps, every, lr):
     return theta
 
 
+def in_double_all_the_way(node, theta, gradient_at, steps, every, lr):
+    return by()(node, theta.double(), gradient_at, steps, every, lr)
+
+
+def rank_0_for_all(node, theta, gradient_at, steps, every, lr):
+    for step in range(1, steps + 1):
+        theta = theta - lr * gradient_at(theta)
+        if step % every == 0 or step == steps:
+            node.broadcast(theta, 0)
+    return theta
+
+
 def returns_nothing(node, theta, gradient_at, steps, every, lr):
     by()(node, theta, gradient_at, steps, every, lr)
 
@@ -95,6 +120,9 @@ test_a_mistake_is_named = refused(
     (by(what="gradient"), "it is the gradients that you average"),
     (by(first=True), "you average a step too early"),
     (once_more_at_the_end, "nor twice at the end"),
-    (twice, "nothing travels between averages"),
+    (twice, "nothing travels before averages and between them"),
+    (in_double_all_the_way, "nor in double"),
+    (by(lambda step, every, steps: False), "this one ends where it would alone"),
+    (rank_0_for_all, "this one ends where it would alone"),
     (returns_nothing, "is there a `return`"),
 )

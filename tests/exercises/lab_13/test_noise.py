@@ -65,6 +65,10 @@ def gathers_all(node, gradient, batch):
     return noise(s, w, n, batch) / signal(s, w, n)
 
 
+def in_double(node, gradient, batch):
+    return by_sums(node, gradient.double(), batch)
+
+
 def returns_nothing(node, gradient, batch):
     by_sums(node, gradient, batch)
 
@@ -81,5 +85,6 @@ test_a_mistake_is_named = refused(
     (by(lambda s, w, n, b: abs(noise(s, w, n, b) / signal(s, w, n))), "without its sign"),
     (by(lambda s, w, n, b: max(0.0, noise(s, w, n, b) / signal(s, w, n))), "cut off at 0"),
     (gathers_all, "and one number are all that travels"),
+    (in_double, "in float32"),
     (returns_nothing, "is there a `return`"),
 )

@@ -80,6 +80,16 @@ def all_send_first(node, theta):
     return (theta + one + other) / 3
 
 
+def announced(node, theta):
+    sides = [(node.rank - 1) % node.world_size, (node.rank + 1) % node.world_size]
+    handles = [node.isend(torch.zeros(0), side) for side in sides]
+    for side in sides:
+        node.recv(torch.zeros(0), side)
+    for handle in handles:
+        handle.wait()
+    return receives_first(node, theta)
+
+
 def not_closed(node, theta):
     node.send(theta, node.rank + 1)
     return theta
@@ -96,5 +106,6 @@ test_a_mistake_is_named = refused(
     (by(lambda own, left, right: (own + 2 * right) / 3), "the right neighbour counts twice"),
     (by(lambda own, left, right: own), "nothing arrives"),
     (all_send_first, "no node can go on"),
+    (announced, "one to each neighbour, with all"),
     (not_closed, "rank"),
 )

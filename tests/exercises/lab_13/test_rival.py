@@ -61,6 +61,26 @@ def the_same_for_two(losses):
             for name, rates in losses.items()}  # fmt: skip
 
 
+def second_of(seeds):
+    return sorted(math.inf if x != x else x for x in seeds)[min(1, len(seeds) - 1)]
+
+
+def without_ends(seeds):
+    kept = sorted(math.inf if x != x else x for x in seeds)
+    return mean(kept[1:-1] or kept)
+
+
+def until_it_gets_worse(losses):
+    found = {}
+    for name, rates in losses.items():
+        for lr, seeds in rates.items():
+            loss = median(math.inf if x != x else x for x in seeds)
+            if name in found and loss >= found[name][1]:
+                break
+            found[name] = (lr, loss)
+    return found
+
+
 def returns_nothing(losses):
     with_statistics(losses)
 
@@ -76,6 +96,10 @@ test_a_mistake_is_named = refused(
     ),
     (by(max), "you look at the worst seed"),
     (by(lambda seeds: seeds[0]), "you look at the first seed alone"),
+    (by(second_of), "the middle one of three alone"),
+    (by(lambda seeds: float(np.median(seeds))), "five: you have"),
+    (by(without_ends), "five: you have"),
+    (until_it_gets_worse, "five: you have 0.5 at rate 0.3"),
     (the_same_for_two, "is your rate for all"),
     (one_rate_for_all, "was asked"),
     (lambda losses: {name: next(iter(rates)) for name, rates in losses.items()}, "give a pair"),

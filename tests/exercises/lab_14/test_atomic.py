@@ -58,8 +58,30 @@ def by_sync_of_all(state, path):
     os.replace(f"{path}.part", path)
 
 
+def in_a_folder_of_its_own(state, path):
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as made:
+        beside = Path(made, "new")
+        by_descriptors(state, beside)
+        beside.replace(path)
+
+
+def with_a_second_name_for_the_old(state, path):
+    old = Path(f"{path}.old")
+    if os.path.exists(path):
+        os.link(path, old)
+    by_pathlib(state, path)
+    old.unlink(missing_ok=True)
+
+
 test_any_style_passes = passes(
-    exercise.atomic, by_pathlib, by_mkstemp, by_descriptors, saved_by_name_and_synced_later, by_sync_of_all
+    exercise.atomic,
+    by_pathlib,
+    by_mkstemp,
+    by_descriptors,
+    saved_by_name_and_synced_later,
+    by_sync_of_all,
+    in_a_folder_of_its_own,
+    with_a_second_name_for_the_old,
 )
 
 
@@ -137,6 +159,20 @@ def without_the_step(state, path):
     by_pathlib({"theta": state["theta"]}, path)
 
 
+def the_old_one_removed(state, path):
+    by_pathlib(state, f"{path}.new")
+    Path(path).unlink(missing_ok=True)
+    os.rename(f"{path}.new", path)
+
+
+def the_old_one_moved_away(state, path):
+    by_pathlib(state, f"{path}.new")
+    if os.path.exists(path):
+        os.rename(path, f"{path}.old")
+    os.rename(f"{path}.new", path)
+    Path(f"{path}.old").unlink(missing_ok=True)
+
+
 def never_renamed(state, path):
     with open(f"{path}.new", "wb") as file:
         torch.save(state, file)
@@ -153,6 +189,8 @@ test_a_mistake_is_named = refused(
     (only_the_folder_synced, "nothing says that the file's bytes are on the disk"),
     (synced_too_early, "at os.fsync the file had"),
     (renamed_too_early, "at the rename"),
+    (the_old_one_removed, "the old one has lost it"),
+    (the_old_one_moved_away, "the old one has lost it"),
     (left_behind, "stays behind"),
     (without_the_step, "something else than the state"),
     (never_renamed, "there is no file at path"),

@@ -56,6 +56,23 @@ def alone(node, mean_gradient, theta, rows, seen, batch, lr):
     return theta - lr * mean_gradient(theta, rows[seen : seen + batch][node.rank :: node.world_size])
 
 
+def at_another_rate(node, mean_gradient, theta, rows, seen, batch, lr):
+    return answer()(node, mean_gradient, theta, rows, seen, batch, 0.1)
+
+
+def each_takes_all(node, mean_gradient, theta, rows, seen, batch, lr):
+    return theta - lr * mean_gradient(theta, rows[seen : seen + batch])
+
+
+def in_chunks(node, mean_gradient, theta, rows, seen, batch, lr):
+    step = rows[seen : seen + batch]
+    size = -(-len(step) // node.world_size)
+    mine = step[node.rank * size :][:size]
+    gradient = mean_gradient(theta, mine) * len(mine)
+    node.all_reduce(gradient)
+    return theta - lr * gradient / len(step)
+
+
 def twice(node, mean_gradient, theta, rows, seen, batch, lr):
     node.all_reduce(theta.clone())
     return answer()(node, mean_gradient, theta, rows, seen, batch, lr)
@@ -76,6 +93,9 @@ test_a_mistake_is_named = refused(
     (answer(up=True), "uphill"),
     (left_over, "nobody takes them"),
     (alone, "that is one rank's step"),
+    (at_another_rate, "the learning rate is lr"),
+    (each_takes_all, "share them, each row once"),
+    (in_chunks, "each node needs one at least"),
     (twice, "one all-reduce of the gradient does"),
     (nothing, "is there a `return`"),
 )

@@ -32,5 +32,6 @@ test_a_mistake_is_named = refused(
     (lambda save_s, node_mtbf_s, nodes: math.sqrt(save_s * node_mtbf_s / nodes), "a factor 2 is missing"),
     (lambda save_s, node_mtbf_s, nodes: 2 * save_s * node_mtbf_s / nodes, "that is its square"),
     (lambda save_s, node_mtbf_s, nodes: 2 * math.sqrt(save_s * node_mtbf_s / nodes), "2 belongs under"),
+    (lambda save_s, node_mtbf_s, nodes: (2 * save_s * node_mtbf_s // nodes) ** 0.5, "was asked"),
     (lambda save_s, node_mtbf_s, nodes: by_two_roots(save_s, node_mtbf_s, nodes) - save_s, "Daly's"),
 )

@@ -65,6 +65,7 @@ test_a_mistake_is_named = refused(
     (lambda g, f: ordered(g)[1 : len(g) - 1].mean(0), "one is left out at each end"),
     (lambda g, f: g.median(0).values, "that is the median"),
     (lambda g, f: g.mean(0), "the plain mean"),
+    (lambda g, f: ordered(g)[f:-f].mean(0), "[0:-0] is empty"),
     (by_rows, "you leave out whole rows"),
     (by_sums, "has nan in it"),
     (zeroed, "nan became 0 first"),
