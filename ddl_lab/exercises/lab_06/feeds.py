@@ -10,7 +10,14 @@ from ..machine import Exercise
 from ..values import number
 from .shared import CLUSTERS
 
-CASES = ((804_868, 5e-3), (804_868, 0.211), (41_000, 0.05), (8_000_000, 0.01))  # bytes, seconds computing
+SIZES = ((41_000, 0.05), (804_868, 5e-3), (804_868, 0.211), (8_000_000, 0.01))  # bytes, seconds computing
+BINARY = Cluster(latency_s=0.375, bandwidth_bytes_per_s=8)  # where messages take just that share, to the bit
+# the slow cluster first: there each likely mistake gives another number
+CASES = [
+    *((share, *size, cluster) for cluster in CLUSTERS[::-1] for size in SIZES for share in (0.5, 0.2)),
+    (0.5, 8, 4.75, BINARY),
+    (0.75, 8, 4.75, BINARY),
+]
 
 
 def _most_workers(share, nbytes, compute_s, cluster):  # type: ignore[no-untyped-def]
@@ -20,14 +27,15 @@ def _most_workers(share, nbytes, compute_s, cluster):  # type: ignore[no-untyped
 
 
 def _check_feeds(answer: Answer) -> str:
-    for cluster in CLUSTERS:
-        for nbytes, compute_s in CASES:
-            for share in (0.5, 0.2):
-                got = number(answer(share, nbytes, compute_s, cluster), "the number of workers")
-                right = _most_workers(share, nbytes, compute_s, cluster)
-                if got != right:
-                    raise Wrong(_why_feeds(got, right, share, nbytes, compute_s, cluster))
-    return "two clusters, four models, two shares"
+    for share, nbytes, compute_s, cluster in CASES:
+        got = answer(share, nbytes, compute_s, cluster)
+        right = _most_workers(share, nbytes, compute_s, cluster)
+        if got is None and right == 0:
+            raise Wrong("where not even one worker may be, the number 0 was asked, and not None")
+        got = number(got, "the number of workers")
+        if got != right:
+            raise Wrong(_why_feeds(got, right, share, nbytes, compute_s, cluster))
+    return "three clusters, five models, three shares"
 
 
 def _why_feeds(got: float, right: int, share: float, nbytes: int, compute_s: float, cluster: Cluster) -> str:
@@ -38,9 +46,13 @@ def _why_feeds(got: float, right: int, share: float, nbytes: int, compute_s: flo
     )
     allowed_s = share / (1 - share) * compute_s
     if got < 0:
-        return f"{told}: not even one worker may be 0 workers, but never fewer"
+        return f"{told}: where not even one worker may be, it is 0 workers, and never fewer"
     if not float(got).is_integer():
         return f"{told}: workers are whole, so round down"
+    if right == 0:
+        return f"{told}: one worker's messages take more than that share already"
+    if got == right - 1 and cluster is BINARY:
+        return f"{told}: with {right} messages take just that share, which isn't more than it"
     for words, limit in (
         ("`share` is a share of the whole step, computing and messages, not of the computing alone",
          (share * compute_s - 2 * alpha_s) / beta_s - 1),

@@ -55,9 +55,9 @@ def _why_servers(got: float | None, right: Any, workers: int, nbytes: int, clust
         return f"{told}: there may be as many servers as workers"
     if (got, right) == (workers, None):
         return f"{told}: where no number of servers is enough, None was asked"
-    for words, wrong in _known(workers, alpha_s, beta_s):
-        if got == wrong:
-            return f"{told}: {words}"
+    # two mistakes may make the same number
+    if likely := dict.fromkeys(words for words, wrong in _known(workers, alpha_s, beta_s) if got == wrong):
+        return f"{told}: {'; or: '.join(likely)}"
     return f"{told}: the first of 1, 2, 3, … servers whose step is no longer than the ring's"
 
 
@@ -75,7 +75,10 @@ def _known(workers: int, alpha_s: float, beta_s: float) -> list[tuple[str, int |
     ) -> int | None:
         return next((k for k in among if served_s(k) <= ring_s), None)
 
+    left_s = ring_s - 2 * alpha_s - beta_s
     return [
+        ("servers are whole: round up, not to the nearest",
+         max(1, round(workers * beta_s / left_s)) if left_s > 0 else None),
         ("a message of the ring has S/w bytes, not S", first(steps * (alpha_s + beta_s))),
         ("the ring goes around twice: 2(w−1) messages", first(ring_s / 2)),
         ("the ring pays a latency for each of its 2(w−1) messages", first(steps * beta_s / workers)),
@@ -87,6 +90,8 @@ def _known(workers: int, alpha_s: float, beta_s: float) -> list[tuple[str, int |
          next((k for k in every if served_s(k) < ring_s), None)),
         ("w/k needn't be whole: a server has that many slices' worth of bytes",
          first(served_s=lambda k: 2 * alpha_s + (math.ceil(workers / k) + 1) * beta_s)),
+        ("w/k needn't be whole: a server has that many slices' worth of bytes",
+         first(served_s=lambda k: 2 * alpha_s + (workers // k + 1) * beta_s)),
         ("that is the most: the least number of servers was asked", first(among=every[::-1])),
         ("try every number of servers, not 1, 2, 4, … only",
          first(among=[2**k for k in range(workers.bit_length())])),

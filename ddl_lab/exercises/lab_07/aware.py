@@ -16,10 +16,11 @@ def _aware_step(theta, gradient, read, version, lr):  # type: ignore[no-untyped-
 
 def _check_aware(answer: Answer) -> str:
     theta, gradient = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.5, 1.0, -4.0])
-    for read, version in ((3, 3), (3, 4), (2, 7), (0, 40)):
+    # first one in which each likely mistake makes another number
+    for read, version, lr in ((2, 7, 0.2), (3, 3, 0.2), (3, 4, 0.5), (0, 40, 0.2)):
         stale = version - read
         try:
-            got = call(answer, theta, gradient, read, version, 0.2)
+            got = call(answer, theta, gradient, read, version, lr)
         except ZeroDivisionError:
             raise Wrong(
                 "a fresh gradient has staleness 0: it can't be divided by, and counts fully"
@@ -27,17 +28,20 @@ def _check_aware(answer: Answer) -> str:
         told = f"a gradient of version {read} applied at version {version}"
         compare(
             got,
-            theta - 0.2 / max(stale, 1) * gradient,
+            theta - lr / max(stale, 1) * gradient,
             told,
             (f"{told} counts for lr / (τ + 1) with you: lr / τ was asked, for τ ≥ 1",
-             theta - 0.2 / (stale + 1) * gradient),
-            (f"{told} counts fully with you: divide lr by its staleness", theta - 0.2 * gradient),
+             theta - lr / (stale + 1) * gradient),
+            (f"{told} counts fully with you: divide lr by its staleness", theta - lr * gradient),
+            (f"{told} doesn't count at all with you", theta),
             (f"{told}: you multiplied by the staleness, so the stalest count most",
-             theta - 0.2 * stale * gradient),
+             theta - lr * stale * gradient),
             (f"{told}: you divided by the version, and its staleness is {stale}",
-             theta - 0.2 / max(version, 1) * gradient),
+             theta - lr / max(version, 1) * gradient),
+            (f"{told}: you divided by the version that was read, and its staleness is {stale}",
+             theta - lr / max(read, 1) * gradient),
             (f"{told}: you went uphill; the gradient is subtracted",
-             theta + 0.2 / max(stale, 1) * gradient),
+             theta + lr / max(stale, 1) * gradient),
         )  # fmt: skip
     return "staleness 0, 1, 5 and 40"
 

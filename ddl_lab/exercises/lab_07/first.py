@@ -36,9 +36,9 @@ SPEEDS = (1.0, 1.0, 0.61, 0.37, 0.23)  # of the server and four workers: no two 
 
 def _served(node: Node, answer: Answer, k: int, steps: int) -> Any:
     """Rank 0 serves with ``answer``; a worker's gradient is theta less its rank, until it reads nan."""
-    theta, box = torch.zeros(3), torch.empty(3)
+    theta, box = torch.tensor([5.0, -1.0, 0.5]), torch.empty(3)
     if node.rank == 0:
-        got = answer(node, theta.clone(), k, steps, 0.5)
+        got = answer(node, theta.clone(), k, steps, 0.5 if k % 2 else 0.3)
         for worker in range(1, node.world_size):
             node.recv(box, worker)  # the gradient that was under way
             node.isend(torch.full((3,), math.nan), worker)
@@ -59,6 +59,7 @@ def _check_first(answer: Answer) -> str:
         theirs = _run(answer, k, steps, cluster)
         asked, got = ours.results[0], theirs.results[0]
         same_shape(got, asked, "what your server returns")
+        got = got.float()
         check_count(theirs, "messages", 0, k * steps + 4, {})  # and the four that end the check
         if not torch.allclose(got, asked, rtol=1e-5):
             _name_the_fault(got, asked, k, steps, cluster)

@@ -15,7 +15,7 @@ def _may_go_on(clocks, bound):  # type: ignore[no-untyped-def]
 
 def _check_gate(answer: Answer) -> str:
     for clocks, bound in (([3, 5, 4], 1), ([2, 2, 2], 0), ([0, 4, 2, 3], 3), ([7, 1, 1], math.inf),
-                          ([1, 2, 1, 2], 0)):  # fmt: skip
+                          ([1, 2, 1, 2], 0), ([4, 3, 1, 2], 2)):  # fmt: skip
         asked = _may_go_on(clocks, bound)
         got = sorted(
             whole(place, "a place") for place in items(call(answer, clocks, bound), "your list of places")
@@ -34,8 +34,10 @@ def _check_gate(answer: Answer) -> str:
             raise Wrong(f"{told}; those are the clocks, and the workers' places were asked")
         if got == [w for w in range(len(clocks)) if w not in asked]:
             raise Wrong(f"{told}; those are the ones who must wait")
+        if got == [w for w, c in enumerate(clocks) if c - clocks[0] <= bound]:
+            raise Wrong(f"{told}; you measured from the first: the slowest may stand anywhere")
         raise Wrong(told)
-    return "five sets of clocks, with bounds of 0, 1, 3 and infinity"
+    return "six sets of clocks, with bounds of 0, 1, 2, 3 and infinity"
 
 
 gate = Exercise(

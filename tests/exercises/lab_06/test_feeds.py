@@ -36,6 +36,33 @@ def step_by_step(share, nbytes, compute_s, cluster):
         w += 1
 
 
+def by_halving(share, nbytes, compute_s, cluster):
+    def fits(w):
+        messages_s = 2 * cluster.latency_s + (w + 1) * nbytes / cluster.bandwidth_bytes_per_s
+        return messages_s / (messages_s + compute_s) <= share
+
+    low, high = 0, 1
+    while fits(high):
+        high *= 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def less_only(share, nbytes, compute_s, cluster):
+    w = 0
+    while True:
+        messages_s = 2 * cluster.latency_s + (w + 2) * nbytes / cluster.bandwidth_bytes_per_s
+        if messages_s / (messages_s + compute_s) >= share:
+            return w
+        w += 1
+
+
+def none_for_0(share, nbytes, compute_s, cluster):
+    return in_one_formula(share, nbytes, compute_s, cluster) or None
+
+
 def by_numpy(share, nbytes, compute_s, cluster):
     left_s = np.float64(compute_s) * share / (1 - share) - 2 * cluster.latency_s
     return np.clip(np.floor(left_s * cluster.bandwidth_bytes_per_s / nbytes - 1), 0, None)
@@ -51,7 +78,7 @@ def as_a_tensor(share, nbytes, compute_s, cluster):
 
 
 test_any_style_passes = passes(
-    exercise.feeds, in_one_formula, step_by_step, by_numpy, of_fractions, as_a_tensor
+    exercise.feeds, in_one_formula, step_by_step, by_numpy, of_fractions, as_a_tensor, by_halving
 )
 
 test_a_mistake_is_named = refused(
@@ -63,5 +90,9 @@ test_a_mistake_is_named = refused(
     (feeding(right_limit, rounding=float), "workers are whole"),
     (feeding(right_limit, least=-9), "never fewer"),
     (feeding(lambda m, a, b, s: m / (a + b) - 1), "latency is not paid for each worker"),
+    (less_only, "with 3 messages take just that share, which isn't more than it"),
+    (feeding(lambda m, a, b, s: (m - a) / b - 1), "two latencies"),
+    (feeding(right_limit, least=1), "one worker's messages take more than that share already"),
+    (none_for_0, "the number 0 was asked, and not None"),
     (lambda share, nbytes, compute_s, cluster: "two", "the number of workers is a str: a number was asked"),
 )

@@ -60,6 +60,13 @@ def steps_after_each_batch(node, model, batches):
     node.send(total / len(batches), 0)
 
 
+def steps_after_the_push(node, model, batches):
+    node.recv(lab.parameters(model), 0)
+    gradient = sum(gradients(model, batches)) / len(batches)
+    node.send(gradient, 0)
+    lab.sgd_step(model, gradient, 0.1)
+
+
 def pushes_the_way_down(node, model, batches):
     node.recv(lab.parameters(model), 0)
     node.send(-sum(gradients(model, batches)) / len(batches), 0)
@@ -90,7 +97,19 @@ def the_mean_of_a_stack_by_isend(node, model, batches):
     node.isend(torch.stack(gradients(model, batches)).mean(0), 0).wait()
 
 
-test_any_style_passes = passes(exercise.once, one_batch_of_all, by_backward, the_mean_of_a_stack_by_isend)
+def with_a_functional_call(node, model, batches):
+    flat = torch.empty_like(lab.parameters(model))
+    node.recv(flat, 0)
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    parts = flat.requires_grad_().split([shape.numel() for shape in shapes.values()])
+    pulled = {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
+    losses = [lab.bce_with_logits(torch.func.functional_call(model, pulled, (x,)), y) for x, y in batches]
+    node.send(torch.autograd.grad(torch.stack(losses).mean(), flat)[0], 0)
+
+
+test_any_style_passes = passes(
+    exercise.once, one_batch_of_all, by_backward, the_mean_of_a_stack_by_isend, with_a_functional_call
+)
 
 test_a_mistake_is_named = refused(
     exercise.once,
@@ -102,6 +121,7 @@ test_a_mistake_is_named = refused(
     (pulls_for_each_batch, "you pull and push for every batch, 3 messages"),
     (pushes_for_each_batch, "you push after every batch, 3 messages"),
     (steps_after_each_batch, "the model has moved from what you pulled: only the server steps"),
+    (steps_after_the_push, "the model has moved from what you pulled: only the server steps"),
     (pushes_the_way_down, "with a minus"),
     (never_pulls, "one pull and waits for one push a step"),
 )

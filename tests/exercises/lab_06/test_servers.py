@@ -48,6 +48,13 @@ def shorter_only(workers, nbytes, cluster):
     return next(found, None)
 
 
+def to_the_nearest(workers, nbytes, cluster):
+    a, b = cluster.latency_s, nbytes / cluster.bandwidth_bytes_per_s
+    left_s = ring_s(workers, a, b) - 2 * a - b
+    k = max(1, round(workers * b / left_s)) if left_s > 0 else workers + 1
+    return k if k <= workers else None
+
+
 def powers_of_two(workers):
     return [2**k for k in range(workers.bit_length())]
 
@@ -90,6 +97,8 @@ test_a_mistake_is_named = refused(
     (among(lambda w: range(1, w)), "there may be as many servers as workers"),
     (shorter_only, "a step as long as the ring's is no longer than it"),
     (enough(ring_s, lambda w, k, a, b: 2 * a + (math.ceil(w / k) + 1) * b), "w/k needn't be whole"),
+    (enough(ring_s, lambda w, k, a, b: 2 * a + (w // k + 1) * b), "w/k needn't be whole"),
+    (to_the_nearest, "servers are whole: round up, not to the nearest"),
     (among(lambda w: range(w, 0, -1)), "that is the most"),
     (among(powers_of_two), "try every number of servers"),
     (lambda w, n, c: least(w, n, c) or w, "None was asked"),

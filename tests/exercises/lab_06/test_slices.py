@@ -43,6 +43,20 @@ def on_two(server, servers, size):
     return start, min(size, stop + 1)
 
 
+def right_lengths_at_wrong_places(server, servers, size):
+    base, rest = divmod(size, servers)
+    return server * base, server * base + base + (server < rest)
+
+
+def from_the_other_end(server, servers, size):
+    return exercise.slices.reference(servers - 1 - server, servers, size)
+
+
+def counted_from_the_end(server, servers, size):
+    start, stop = exercise.slices.reference(server, servers, size)
+    return start - size, stop - size
+
+
 def by_the_lengths_before(server, servers, size):
     lengths = [size // servers + (s < size % servers) for s in range(servers)]
     return sum(lengths[:server]), sum(lengths[: server + 1])
@@ -58,6 +72,11 @@ def by_numpys_split(server, servers, size):
     return ends[server], ends[server + 1]
 
 
+def empty_ones_at_0(server, servers, size):
+    mine = torch.arange(size).tensor_split(servers)[server]
+    return (int(mine[0]), int(mine[-1]) + 1) if len(mine) else (0, 0)
+
+
 def as_a_slice(server, servers, size):
     start, stop = by_the_lengths_before(server, servers, size)
     return slice(start, stop)
@@ -69,7 +88,13 @@ def as_a_list_by_divmod(server, servers, size):
 
 
 test_any_style_passes = passes(
-    exercise.slices, by_the_lengths_before, by_torchs_split, by_numpys_split, as_a_slice, as_a_list_by_divmod
+    exercise.slices,
+    by_the_lengths_before,
+    by_torchs_split,
+    by_numpys_split,
+    as_a_slice,
+    as_a_list_by_divmod,
+    empty_ones_at_0,
 )
 
 test_a_mistake_is_named = refused(
@@ -81,5 +106,8 @@ test_a_mistake_is_named = refused(
     (larger_ones_last, "the larger ones come first"),
     (one_early, "leaves stop out itself"),
     (on_two, "3 of them lie on two servers"),
+    (right_lengths_at_wrong_places, "2 of them lie on two servers"),
+    (from_the_other_end, "server 0 gets (9, 12), tensor_split gives it (0, 3): in the order of the servers"),
+    (counted_from_the_end, "server 0 gets (-12, -9), and there are parameters 0 to 11 only"),
     (lambda server, servers, size: size // servers, "server 0's slice is a int: a list was asked"),
 )

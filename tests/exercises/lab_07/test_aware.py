@@ -13,6 +13,18 @@ def step_by(rate):
     return aware_step
 
 
+def at_the_examples_rate(theta, gradient, read, version, lr):
+    return theta - 0.2 / max(version - read, 1) * gradient
+
+
+def without_fresh_ones(theta, gradient, read, version, lr):
+    return theta - lr / (version - read) * gradient if version > read else theta
+
+
+def by_what_was_read(theta, gradient, read, version, lr):
+    return theta - lr / max(read, 1) * gradient
+
+
 def in_place(theta, gradient, read, version, lr):
     theta -= lr / max(version - read, 1) * gradient
     return theta
@@ -45,5 +57,8 @@ test_a_mistake_is_named = refused(
     (step_by(lambda lr, s, v: lr * s), "so the stalest count most"),
     (step_by(lambda lr, s, v: lr / max(v, 1)), "you divided by the version"),
     (step_by(lambda lr, s, v: -lr / max(s, 1)), "you went uphill"),
+    (at_the_examples_rate, "a gradient of version 3 applied at version 4 differs"),
+    (without_fresh_ones, "a gradient of version 3 applied at version 3 doesn't count at all with you"),
+    (by_what_was_read, "you divided by the version that was read"),
     (in_place, "changes its argument theta"),
 )

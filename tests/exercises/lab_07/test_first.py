@@ -71,12 +71,36 @@ def counting_all_gradients(node, theta, k, steps, lr):
     return theta
 
 
+def in_double_precision(node, theta, k, steps, lr):
+    theta = theta.double()
+    for _ in range(steps):
+        boxes = torch.empty(k, len(theta))
+        came = [node.recv(box) for box in boxes]
+        theta = theta - lr * boxes.double().mean(0)
+        for worker in came:
+            node.isend(theta.float(), worker)
+    return theta
+
+
+def from_zero(node, theta, k, steps, lr):
+    return by_isend(node, torch.zeros_like(theta), k, steps, lr)
+
+
+def at_the_first_rate(node, theta, k, steps, lr):
+    return by_isend(node, theta, k, steps, 0.5)
+
+
 def a_step_too_few(node, theta, k, steps, lr):
     return by_isend(node, theta, k, steps - 1, lr)
 
 
 test_any_style_passes = passes(
-    exercise.first, by_isend, by_send_with_a_running_mean, with_a_box_each, counting_all_gradients
+    exercise.first,
+    by_isend,
+    by_send_with_a_running_mean,
+    with_a_box_each,
+    counting_all_gradients,
+    in_double_precision,
 )
 
 test_a_mistake_is_named = refused(
@@ -86,6 +110,8 @@ test_a_mistake_is_named = refused(
     (server(early=True), "you answer before the step is taken"),
     (server(everybody=True), "only those k whose gradients came"),
     (server(silent=True), "wait"),
+    (from_zero, "k = 1: your server ends at"),
+    (at_the_first_rate, "k = 2: your server ends at"),
     (none_back, "is there a `return`"),
     (a_step_too_few, "of 5 nodes, rank 0 sends 9 messages where 10 do"),
 )

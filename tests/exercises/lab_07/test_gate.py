@@ -27,6 +27,10 @@ def by_a_loop(clocks, bound):
     return tuple(found)
 
 
+def slowest_so_far(clocks, bound):
+    return [w for w, c in enumerate(clocks) if c - min(clocks[: w + 1]) <= bound]
+
+
 def whoever_must_wait(clocks, bound):
     return [w for w, c in enumerate(clocks) if c - min(clocks) > bound]
 
@@ -44,6 +48,8 @@ test_a_mistake_is_named = refused(
         "you measured from the fastest",
     ),
     (lambda clocks, bound: [c for c in clocks if c - min(clocks) <= bound], "those are the clocks"),
+    (lambda clocks, bound: [w for w, c in enumerate(clocks) if c - clocks[0] <= bound], "from the first"),
+    (slowest_so_far, "you let [0, 1, 2, 3] go on, and [1, 2, 3] may"),
     (lambda clocks, bound: True, "your list of places is a bool: a list was asked"),
     (lambda clocks, bound: list(range(len(clocks))), "you let [0, 1, 2] go on, and [0, 2] may"),
     (whoever_must_wait, "those are the ones who must wait"),

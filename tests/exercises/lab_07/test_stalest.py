@@ -32,6 +32,7 @@ test_a_mistake_is_named = refused(
     (lambda workers, bound: bound * (workers - 1), "it may have begun s behind"),
     (lambda workers, bound: (2 * bound + 1) * workers, "own gradient makes it no staler"),
     (lambda workers, bound: np.int64(2 * bound + 1), "one other worker's share"),
+    (lambda workers, bound: workers * bound, "your count for 6 workers, s = 3 is 18, and 35 was asked"),
     (lambda workers, bound: workers - 1, "the mean without a bound"),
     (lambda workers, bound: 2 * (bound + 1) * (workers - 1), "not at an end"),
     (lambda workers, bound: (2 * bound + 1) * (workers - 1) + 1, "was asked"),

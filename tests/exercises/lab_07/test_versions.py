@@ -36,6 +36,14 @@ def all_others_before(arrivals):
     return [sum(other != worker for other in arrivals[:k]) for k, worker in enumerate(arrivals)]
 
 
+def with_a_list_for_so_many_ranks(arrivals):
+    read, found = [0] * (len(set(arrivals)) + 1), []
+    for version, worker in enumerate(arrivals):
+        found.append(version - read[worker])
+        read[worker] = version + 1
+    return found
+
+
 def looking_back(arrivals):
     found = []
     for k, worker in enumerate(arrivals):
@@ -72,5 +80,6 @@ test_a_mistake_is_named = refused(
     (the_version, "that is the version; a worker reads again"),
     (workers_less_one, "number 0, of rank 1, is of staleness 0"),
     (one_number, "your list is a int: a list was asked"),
+    (with_a_list_for_so_many_ranks, "your code raised IndexError"),
     (all_others_before, "count from its worker's last one"),
 )

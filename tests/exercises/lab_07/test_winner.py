@@ -59,6 +59,10 @@ test_a_mistake_is_named = refused(
     (seconds_of(lambda n, m, r: r * m * harmonic(n) * n), "side by side"),
     (seconds_of(the_right_rounds, lambda n, m, u: u * m), "as if one worker did it all"),
     (seconds_of(the_right_rounds, lambda n, m, u: u * m * harmonic(n) / n), "nobody waits for the slowest"),
+    (
+        seconds_of(the_right_rounds, lambda n, m, u: math.ceil(u / n) * m),
+        "time is 113, and 112.875 was asked",
+    ),
     (lambda workers, mean_s, rounds, updates: 1.0, "your pair is a float: a list was asked"),
     (the_other_way_round, "the other way round"),
 )
