@@ -92,6 +92,16 @@ PROGRAMS: list[tuple[str, list[list[tuple[str, int]]], list[int]]] = [
         [[("send", 1)] * 2 + [("recv", 1)] * 2, [("recv", 0)] * 2 + [("send", 0)] * 2],
         [],
     ),
+    (
+        "a token that goes to and fro on a line, five times",
+        [
+            [("recv", 1), ("send", 1)] * 5,
+            [("recv", 2), ("send", 0), ("recv", 0), ("send", 2)] * 5,
+            [("recv", 3), ("send", 1), ("recv", 1), ("send", 3)] * 5,
+            [("send", 2), ("recv", 2)] * 5,
+        ],
+        [],
+    ),
 ]
 
 
@@ -103,8 +113,8 @@ def _check_stuck(answer: Answer) -> str:
             continue
         if got in (_swept(programs, range(len(programs))), _swept(programs, range(len(programs))[::-1])):
             raise Wrong(
-                f"{name}: {programs} — one sweep over the nodes isn't enough: a later one may let an earlier "
-                "one go on. Sweep until a whole sweep moves nobody"
+                f"{name}: {programs} — one sweep over the nodes isn't enough, nor any number of them told "
+                "beforehand: a later node may let an earlier one go on. Sweep until one moves nobody"
             )
         missing, more = sorted(set(right) - set(got)), sorted(set(got) - set(right))
         if more:

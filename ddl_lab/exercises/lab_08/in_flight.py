@@ -22,14 +22,18 @@ def _most_in_flight(order):  # type: ignore[no-untyped-def]
 
 
 def _orders() -> Iterator[tuple[str, Order]]:
-    """Orders of the course, and two in which neither a run of forwards nor the first ones tell the most."""
+    """Orders of the course, and three which neither runs of forwards, first ones nor numbers tell."""
     for order in (schedules.one_f_one_b, schedules.gpipe):
         for stages, micros in [(4, 8), (2, 6), (3, 1), (1, 4)]:
             for stage in range(stages):
                 name = f"{order.__name__}, stage {stage} of {stages}, {micros} micro-batches"
                 yield name, order(stage, stages, micros)
-    for word in ("F0 B0 F1 F2 B1 F3 F4 B2 B3 B4", "F0 B0 F1 B1 F2 F3 B2 F4 B3 B4"):
-        kinds = {"F": "forward", "B": "backward"}
+    kinds = {"F": "forward", "B": "backward"}
+    for word in (
+        "F0 B0 F1 F2 B1 F3 F4 B2 B3 B4",
+        "F0 B0 F1 B1 F2 F3 B2 F4 B3 B4",
+        "F0 F1 B1 B0 F2 F3 B3 B2",
+    ):
         yield f"the order {word}", [(kinds[step[0]], int(step[1])) for step in word.split()]
 
 
@@ -46,7 +50,7 @@ def _check_in_flight(answer: Answer) -> str:
              max(len(list(run)) for kind, run in groupby(kinds) if kind == "forward")),
             ("look after the forward, before the backward", right - 1),
         )  # fmt: skip
-    return "GPipe and 1F1B, every stage, and two orders that grow again"
+    return "GPipe and 1F1B, every stage, and three other orders"
 
 
 in_flight = Exercise(

@@ -23,7 +23,12 @@ def _check_one_f_one_b(answer: Answer) -> str:
         made = [[schedules.Step(kind, s, k) for kind, k in steps] for s, steps in enumerate(orders)]
         for stage, steps in enumerate(made):
             _check_flight(stage, stages, micros, int(schedules.in_flight(steps)))
-        took = play(schedules.with_messages(made)).elapsed_s
+        try:
+            took = play(schedules.with_messages(made)).elapsed_s
+        except schedules.ScheduleError as error:
+            raise Wrong(
+                f"{stages} stages, {micros} micro-batches: after the warm-up, alternate; {error}"
+            ) from None
         if took > 3 * (micros + stages - 1) + 1e-9:
             raise Wrong(
                 f"{stages} stages, {micros} micro-batches: it takes {took:g} where GPipe takes "

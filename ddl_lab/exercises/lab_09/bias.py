@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...counted import counted
 from ...node.node import Node
-from ..helpers import Answer, on_nodes, same_traffic
+from ..helpers import Answer, Wrong, on_nodes, same_traffic
 from ..machine import Exercise
 from ..mistakes import compare
 
@@ -29,8 +29,11 @@ def _layer(nodes: int, seed: int = 5) -> tuple[Tensor, Tensor, Tensor]:
 
 def _apply_rows(node: Node, answer: Answer) -> Any:
     x, weight, bias = _layer(node.world_size)
-    mine = [part.tensor_split(node.world_size, dim=1)[node.rank].clone() for part in (x, weight)]
-    return answer(node, *mine, bias)
+    given = [*(part.tensor_split(node.world_size, dim=1)[node.rank] for part in (x, weight)), bias]
+    mine = [tensor.clone() for tensor in given]
+    got = answer(node, *mine)
+    pairs = zip(("x", "weight", "bias"), given, mine, strict=True)
+    return got, [name for name, before, after in pairs if not torch.equal(before, after)]
 
 
 def _check_bias(answer: Answer) -> str:
@@ -38,7 +41,7 @@ def _check_bias(answer: Answer) -> str:
         x, weight, bias = _layer(nodes)
         product, what = x @ weight.T, f"on {counted(nodes, 'node')}, rank {{}}'s output"
         got = on_nodes(_apply_rows, nodes, answer)
-        for rank, theirs in enumerate(got.results):
+        for rank, (theirs, changed) in enumerate(got.results):
             parts = [p.tensor_split(nodes, dim=1)[rank] for p in (x, weight)]
             alone = parts[0] @ parts[1].T
             likely = [
@@ -51,6 +54,8 @@ def _check_bias(answer: Answer) -> str:
                 ("that is the mean over nodes; the layer's output is a sum", product / nodes + bias),
             ]
             compare(theirs, product + bias, what.format(rank), *(likely if nodes > 1 else likely[1:2]))
+            if changed:
+                raise Wrong(f"your function changes its argument {changed[0]}: the layer needs it again")
         same_traffic(
             got, on_nodes(_apply_rows, nodes, _row_parallel), "One all-reduce of the output is enough"
         )

@@ -25,17 +25,18 @@ def _check_units(answer: Answer) -> str:
             raise Wrong(
                 f"{case}: stop is one past the last unit, as in a slice; yours leaves unit {hidden - 1}"
             )
-        if found[-1][1] < hidden:
-            raise Wrong(
-                f"{case}: nobody has the last units, from {found[-1][1]} on: hidden // nodes drops them"
-            )
         for rank in range(1, nodes):
             if found[rank][0] != found[rank - 1][1]:
                 raise Wrong(f"{case}: rank {rank - 1} stops at {found[rank - 1][1]}, rank {rank} starts at "
                             f"{found[rank][0]}: each unit must have one node")  # fmt: skip
-        if max(sizes) - min(sizes) > 1 or found[-1][1] != hidden:
-            raise Wrong(f"{case}: the sizes are {sizes}; the slowest node has {max(sizes)} units where "
-                        f"{-(-hidden // nodes)} do. They should differ by one at most")  # fmt: skip
+        if found[-1][1] < hidden:
+            raise Wrong(
+                f"{case}: nobody has the last units, from {found[-1][1]} on: hidden // nodes drops them"
+            )
+        if found[-1][1] > hidden:
+            raise Wrong(f"{case}: rank {nodes - 1} stops at {found[-1][1]}, and there are {hidden} units")
+        if max(sizes) - min(sizes) > 1:
+            raise Wrong(f"{case}: the sizes are {sizes}; they should differ by one at most")
         if sizes != sorted(sizes, reverse=True):
             raise Wrong(f"{case}: the sizes are {sizes}: the larger ones first, as tensor_split has them")
     return "256 units over 4 and 3 nodes, 10 over 4, one each, 9 over 8, and a single node"

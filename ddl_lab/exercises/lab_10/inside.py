@@ -11,7 +11,8 @@ from ..values import items
 
 CASES = (
     ((8, 1, 8), 8), ((4, 2, 8), 8), ((4, 4, 4), 8), ((2, 2, 2), 4), ((64, 1, 1), 8), ((4, 1, 16), 8),
-    ((1, 2, 4), 8), ((2, 2, 3), 4), ((2, 2, 3), 6), ((1, 16, 1), 4),
+    ((1, 2, 4), 8), ((2, 2, 2), 8), ((2, 2, 3), 4), ((2, 2, 3), 6), ((1, 16, 1), 4), ((4, 2, 3), 8),
+    ((4, 3, 2), 8),
 )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def _name_inside(got: list[bool], right: list[bool], shape: tuple[int, int, int]
     if size == 1:
         raise Wrong(f"{case}: a group of one rank along {name} crosses nothing")
     members = f"ranks {', '.join(str(j * stride) for j in range(min(size, 3)))}{', …' if size > 3 else ''}"
-    if got[k] and size * stride > host_size:
+    if got[k] and (size - 1) * stride >= host_size:
         raise Wrong(
             f"{case}: a group along {name} is {members}: its members are {stride} apart, and the last is not "
             "on the first one's host"

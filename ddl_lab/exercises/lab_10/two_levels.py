@@ -13,6 +13,7 @@ CASES = (
     (1_000_000_000, 2, 4, (1e-3, 1e9), (2e-3, 1e8)),
     (4_000, 3, 2, INSIDE, BETWEEN),
     (4_000_000, 1, 8, INSIDE, BETWEEN),
+    (4_000_000, 5, 1, INSIDE, BETWEEN),
 )
 
 
@@ -47,7 +48,7 @@ def _check_two_levels(answer: Answer) -> str:
             ("that is what happens inside a host only", within),
             ("that is what happens between hosts only", _ring(hosts, nbytes / ranks, between)),
         )  # fmt: skip
-    return "small and large tensors, two, three and eight hosts, and a single one"
+    return "small and large tensors, two to eight hosts, a single one, and one rank a host"
 
 
 two_levels = Exercise(

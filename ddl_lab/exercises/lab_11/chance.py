@@ -19,14 +19,30 @@ def _rounded(values, chance):  # type: ignore[no-untyped-def]
 def _check_chance(answer: Answer) -> str:
     values = torch.tensor([0.0, 0.25, 1.5, 2.9, -0.25, -1.6, 3.0, -2.0])
     grid = (torch.arange(TRIES) + 0.5) / TRIES  # every chance there is, evenly
-    total = torch.zeros_like(values)
+    rows = []
     for chance in grid:
         got = call(answer, values, chance.expand_as(values).clone())
         same_shape(got, values, "what your function returns")
         _neighbours(got, values)
-        total += got
-    _right_on_average(total / TRIES, values)
+        rows.append(got.float())
+    table = torch.stack(rows)
+    _right_on_average(table.mean(0), values)
+    _each_by_its_own(answer, values, grid, table)
     return "positive, negative and whole numbers: neighbours always, right on average"
+
+
+def _each_by_its_own(answer: Answer, values: Tensor, grid: Tensor, table: Tensor) -> None:
+    """With chances that differ, each value becomes what it became where all had that chance."""
+    entries = torch.arange(len(values))
+    for turn in range(8):
+        places = (entries * 1237 + turn * 251) % TRIES
+        got = call(answer, values, grid[places])
+        for entry, (level, place) in enumerate(zip(got.tolist(), places.tolist(), strict=True)):
+            if level != table[place, entry]:
+                raise Wrong(
+                    f"{values[entry]:g} becomes {level:g} at a chance of {grid[place]:.3g}, and "
+                    f"{table[place, entry]:g} where all entries have that chance: each is rounded by its own"
+                )
 
 
 def _neighbours(got: Tensor, values: Tensor) -> None:

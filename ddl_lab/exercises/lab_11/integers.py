@@ -28,40 +28,46 @@ def _int8_mean(node, vector):  # type: ignore[no-untyped-def]
     return codes * unit / node.world_size
 
 
-def _mine(rank: int) -> Tensor:
-    """This rank's vector: others' have another size, and all share a part, so that sums get large."""
+def _mine(rank: int, alike: bool = False) -> Tensor:
+    """This rank's vector: others' have another size, and all share a part, so that sums get large.
+
+    The largest in size is below zero. Where all are ``alike``, it is above: no sum of codes gets larger.
+    """
     generator = torch.Generator().manual_seed(rank)
     shared = torch.randn(COUNT, generator=torch.Generator().manual_seed(99))
-    return (1 + rank) * (shared + 0.3 * torch.randn(COUNT, generator=generator))
+    shared[0] = 6.0 if alike else -6.0
+    return shared if alike else (1 + rank) * (shared + 0.3 * torch.randn(COUNT, generator=generator))
 
 
-def _worker(node: Node, answer: Answer) -> Any:
+def _worker(node: Node, answer: Answer, alike: bool) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a sum leaves int8 is what the check says itself
-        return answer(node, _mine(node.rank))
+        return answer(node, _mine(node.rank, alike))
 
 
 def _check_integers(answer: Answer) -> str:
-    for nodes in (2, 4, 8):
-        history = on_nodes(_worker, nodes, answer)
-        mean = sum((_mine(rank) for rank in range(1, nodes)), _mine(0)) / nodes
-        largest = max(float(_mine(rank).abs().max()) for rank in range(nodes))
+    for nodes, alike in ((2, False), (4, False), (8, False), (4, True)):
+        history = on_nodes(_worker, nodes, answer, alike)
+        mine = torch.stack([_mine(rank, alike) for rank in range(nodes)])
+        mean, largest = mine.mean(0), float(mine.abs().max())
         step = largest / (127 // nodes)
         for rank, got in enumerate(history.results):
             if got is None:
                 raise Wrong(f"what your function returns {NO_RETURN}")
             same_shape(got, mean, f"of {nodes} nodes, rank {rank}'s mean")
             if not float((got.double() - mean).abs().max()) <= 0.51 * step:
-                _name_the_fault(got, mean, nodes, rank, step)
+                _name_the_fault(got, mean, nodes, rank, step, alike)
         _check_bytes(history, nodes)
-    return "2, 4 and 8 nodes: each entry within half a step, a quarter of the bytes"
+    return (
+        "2, 4 and 8 nodes, and 4 with the same vectors: each entry within half a step, a quarter of the bytes"
+    )
 
 
-def _name_the_fault(got: Tensor, mean: Tensor, nodes: int, rank: int, step: float) -> None:
+def _name_the_fault(got: Tensor, mean: Tensor, nodes: int, rank: int, step: float, alike: bool) -> None:
     worst = float((got.double() - mean).abs().max())
     told = f"of {nodes} nodes, rank {rank}'s mean is off by up to {worst:.3g}, and {step / 2:.3g} would do"
     for words, fault in FAULTS.items():
-        wrong = on_nodes(_worker, nodes, fault).results[rank]
+        wrong = on_nodes(_worker, nodes, fault, alike).results[rank]
         if torch.allclose(got.float(), wrong.float(), rtol=1e-4, atol=1e-4 * float(mean.abs().max())):
             raise Wrong(f"{told}: {words}")
     raise Wrong(told)
@@ -77,7 +83,7 @@ def _check_bytes(history: History, nodes: int) -> None:
             )
 
 
-def _scaled(limit_of: Callable[[int], int], own: bool = False, mean: bool = True) -> Answer:
+def _scaled(limit_of: Callable[[int], float], own: bool = False, mean: bool = True) -> Answer:
     def fault(node: Node, vector: Tensor) -> Tensor:
         largest = vector.abs().max().reshape(1)
         if not own:
@@ -95,6 +101,10 @@ FAULTS: dict[str, Answer] = {
         lambda n: 127
     ),
     "codes up to 63 leave room for two nodes; n of them need 127 // n": _scaled(lambda n: 63),
+    "codes up to 127 / n are rounded up, and n of them add up to 128, which wraps around: 127 // n": _scaled(
+        lambda n: 127 / n
+    ),
+    "n codes of 128 // n add up to 128, and int8 ends at 127: 127 // n": _scaled(lambda n: 128 // n),
     "every rank has a scale of its own, so codes of one size mean different numbers: agree on one": _scaled(
         lambda n: 127 // n, own=True
     ),

@@ -25,24 +25,24 @@ def _corrected(gradient, velocity, left, k, momentum):  # type: ignore[no-untype
 
 def _check_momentum(answer: Answer) -> str:
     generator = torch.Generator().manual_seed(3)
-    velocity, left = torch.zeros(8), torch.zeros(8)
+    velocity, left = torch.randn(2, 8, generator=generator)  # in zeros many mistakes are alike
     for step in range(4):
-        gradient, k = torch.randn(8, generator=generator), 2 + step % 2
-        got = call(answer, gradient, velocity, left, k, 0.9)
+        gradient, k, momentum = torch.randn(8, generator=generator), 2 + step % 2, (0.9, 0.5)[step // 2]
+        got = call(answer, gradient, velocity, left, k, momentum)
         if got is None:
             raise Wrong(f"your result {NO_RETURN}")
         if not isinstance(got, tuple | list) or len(got) != 3:
             raise Wrong("return three tensors: what is sent, the velocity, and what is left")
-        asked = _corrected(gradient, velocity, left, k, 0.9)
-        _compare(got, asked, (gradient, velocity, left, k))
+        asked = _corrected(gradient, velocity, left, k, momentum)
+        _compare(got, asked, (gradient, velocity, left, k, momentum))
         _, velocity, left = asked
-    return "four steps, k = 2 and 3"
+    return "four steps, k = 2 and 3, momentum 0.9 and 0.5"
 
 
-def _compare(got: Any, asked: Any, given: tuple[Tensor, Tensor, Tensor, int]) -> None:
-    gradient, velocity, left, k = given
+def _compare(got: Any, asked: Any, given: tuple[Tensor, Tensor, Tensor, int, float]) -> None:
+    gradient, velocity, left, k, momentum = given
     sent, speed, rest = asked
-    new = 0.9 * velocity + gradient
+    new = momentum * velocity + gradient
     compare(
         got[0], sent, "what you send",
         ("you add up gradients: it is velocities that are remembered and sent", _top(left + gradient, k)),
@@ -50,8 +50,9 @@ def _compare(got: Any, asked: Any, given: tuple[Tensor, Tensor, Tensor, int]) ->
         ("you send the sum before this step's velocity is in it", _top(left, k)),
         ("you add the old velocity: it takes this gradient first", _top(left + velocity, k)),
         ("a mean of old and new: the velocity is momentum · velocity + gradient",
-         _top(left + 0.9 * velocity + 0.1 * gradient, k)),
+         _top(left + momentum * velocity + (1 - momentum) * gradient, k)),
         ("all of it is sent: keep the k largest in size", left + new),
+        ("nothing is sent: take the entries before you set them to 0", torch.zeros_like(new)),
     )  # fmt: skip
     compare(
         got[1], speed, "your velocity",

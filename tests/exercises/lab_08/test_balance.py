@@ -28,6 +28,17 @@ def greedy(costs, stages):
     return sizes
 
 
+def by(measure):
+    """The cut with the least ``measure`` of its stages' costs."""
+
+    def cut(costs, stages):
+        cuts = [(0, *inner, len(costs)) for inner in combinations(range(1, len(costs)), stages - 1)]
+        best = min(cuts, key=lambda cut: measure([sum(costs[a:b]) for a, b in pairwise(cut)]))
+        return [b - a for a, b in pairwise(best)]
+
+    return cut
+
+
 def by_trying_all_cuts(costs, stages):
     cuts = [(0, *inner, len(costs)) for inner in combinations(range(1, len(costs)), stages - 1)]
     best = min(cuts, key=lambda cut: max(sum(costs[a:b]) for a, b in pairwise(cut)))
@@ -73,6 +84,8 @@ test_a_mistake_is_named = refused(
     exercise.balance,
     (even, "equally many layers are not equal costs"),
     (greedy, "another cut is better"),
+    (by(lambda loads: sum(load**2 for load in loads)), "has a stage of 8, and 7 can be reached"),
+    (by(lambda loads: max(loads) - min(loads)), "has a stage of 8, and 7 can be reached"),
     (lambda costs, stages: [sum(even(costs, stages)[: s + 1]) for s in range(stages)], "where to cut"),
     (lambda costs, stages: [len(costs)] + [0] * (stages - 1), "every stage gets at least one"),
     (lambda costs, stages: [len(costs)], "one a stage was asked"),

@@ -68,6 +68,25 @@ def as_many_sweeps_as_nodes(programs):
     return [node for node, calls in enumerate(programs) if place[node] < len(calls)]
 
 
+def in_full_sweeps(programs, orders):
+    place = [0] * len(programs)
+    for order in orders:
+        for node in order:
+            while matched(programs, place, node):
+                place[programs[node][place[node]][1]] += 1
+                place[node] += 1
+    return [node for node, calls in enumerate(programs) if place[node] < len(calls)]
+
+
+def there_and_back(programs):
+    nodes = range(len(programs))
+    return in_full_sweeps(programs, [nodes, nodes[::-1]])
+
+
+def as_many_full_sweeps_as_nodes(programs):
+    return in_full_sweeps(programs, [range(len(programs))] * len(programs))
+
+
 def until_nobody_moves(programs):
     place = [0] * len(programs)
     while movers := [node for node in range(len(programs)) if matched(programs, place, node)]:
@@ -108,4 +127,6 @@ test_a_mistake_is_named = refused(
     (one_sweep, "one sweep over the nodes isn't enough"),
     (one_step_each, "one sweep over the nodes isn't enough"),
     (as_many_sweeps_as_nodes, "does get to its end"),
+    (there_and_back, "nor any number of them told beforehand"),
+    (as_many_full_sweeps_as_nodes, "nor any number of them told beforehand"),
 )

@@ -30,6 +30,14 @@ def before_the_first_backward(order):
     return [kind for kind, _ in order].index("backward")
 
 
+def by_the_last_numbers(order):
+    last, most = {"forward": -1, "backward": -1}, 0
+    for kind, micro in order:
+        last[kind] = micro
+        most = max(most, last["forward"] - last["backward"])
+    return most
+
+
 def by_running_sums(order):
     return max(accumulate(1 if kind == "forward" else -1 for kind, _ in order))
 
@@ -67,5 +75,6 @@ test_a_mistake_is_named = refused(
     (before_the_backward, "look after the forward, before the backward"),
     (lambda order: 77, "the most in flight is 77"),
     (longest_run_of_forwards, "the longest run of forwards"),
+    (by_the_last_numbers, "the order F0 F1 B1 B0 F2 F3 B3 B2: the most in flight is 3, and 2 was asked"),
     (before_the_first_backward, "the forwards before the first backward"),
 )

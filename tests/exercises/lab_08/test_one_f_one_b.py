@@ -51,6 +51,15 @@ def lazy(stage, stages, micros):
     return steps
 
 
+def backward_too_early(stage, stages, micros):
+    """As 1F1B, but the first stage leaves its last forward until nothing else is left to do."""
+    order = exercise.one_f_one_b.reference(stage, stages, micros)
+    if stage or stages < 4 or micros < 3:
+        return order
+    order.remove(("forward", micros - 1))
+    return [*order[:-1], ("forward", micros - 1), order[-1]]
+
+
 def by_what_is_in_flight(stage, stages, micros):
     order, forward, backward = [], 0, 0
     while backward < micros:
@@ -94,5 +103,6 @@ test_a_mistake_is_named = refused(
     (warm(2), "the warm-up has one forward for each stage that comes later"),
     (lambda stage, stages, micros: forwards(stages) + backwards(stages), "each of 0 to"),
     (without_a_limit, "forward"),
+    (backward_too_early, "after the warm-up, alternate; this schedule never ends"),
     (lazy, "after the warm-up, alternate"),
 )

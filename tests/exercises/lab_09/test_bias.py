@@ -35,6 +35,13 @@ def twice(node, x, weight, bias):
     return total + bias
 
 
+def divides_the_callers_bias(node, x, weight, bias):
+    bias /= node.world_size
+    total = x @ weight.T + bias
+    node.all_reduce(total)
+    return total
+
+
 def torchs_linear_then_the_bias(node, x, weight, bias):
     out = torch.nn.functional.linear(x, weight)
     node.all_reduce(out)
@@ -69,5 +76,6 @@ test_a_mistake_is_named = refused(
     (silent, "what its own inputs give"),
     (averaged, "that is the mean over nodes"),
     (unbiased, "the bias isn't in it"),
+    (divides_the_callers_bias, "your function changes its argument bias"),
     (twice, "One all-reduce of the output is enough"),
 )

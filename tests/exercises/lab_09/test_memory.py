@@ -50,12 +50,24 @@ def as_a_tensor(parameters, nodes, stage, each):
     return parameters * sizes.sum()
 
 
-test_any_style_passes = passes(exercise.memory, by_a_sum, by_numpy, of_fractions, as_a_tensor)
+def in_single_precision(parameters, nodes, stage, each):
+    shards = torch.tensor([nodes if stage >= 3 - place else 1 for place in range(3)])
+    return parameters * (torch.tensor(each) / shards).sum()
+
+
+def in_whole_parameters(parameters, nodes, stage, each):
+    return sum(size * (parameters // nodes if stage >= 3 - k else parameters) for k, size in enumerate(each))
+
+
+test_any_style_passes = passes(
+    exercise.memory, by_a_sum, by_numpy, of_fractions, as_a_tensor, in_single_precision
+)
 
 test_a_mistake_is_named = refused(
     exercise.memory,
     (everything, "and that is stage 3"),
     (parameters_first, "states are sharded first"),
     (one_at_a_time, "keeps what the stages before it have sharded"),
+    (in_whole_parameters, "2,012,168 bytes, and a node keeps 2,012,170"),
     (whole_cluster, "64 is the node count"),
 )

@@ -25,6 +25,22 @@ def smaller_first(hidden, nodes, rank):
     return rank * hidden // nodes, (rank + 1) * hidden // nodes
 
 
+def rounding_up_beyond_the_end(hidden, nodes, rank):
+    size = -(-hidden // nodes)
+    return rank * size, (rank + 1) * size
+
+
+def start_and_size(hidden, nodes, rank):
+    start, stop = exercise.units.reference(hidden, nodes, rank)
+    return start, stop - start
+
+
+def rest_forgotten_in_the_start(hidden, nodes, rank):
+    least, more = divmod(hidden, nodes)
+    start = rank * least + (rank if rank < more else 0)
+    return start, start + least + (rank < more)
+
+
 def as_a_slice(hidden, nodes, rank):
     sizes = [hidden // nodes + (r < hidden % nodes) for r in range(nodes)]
     return slice(sum(sizes[:rank]), sum(sizes[: rank + 1]))
@@ -58,6 +74,9 @@ test_any_style_passes = passes(
 test_a_mistake_is_named = refused(
     exercise.units,
     (dropping, "nobody has the last units, from 255 on: hidden // nodes drops them"),
+    (rounding_up_beyond_the_end, "256 units over 3 nodes: rank 2 stops at 258, and there are 256 units"),
+    (start_and_size, "rank 1 stops at 64, rank 2 starts at 128: each unit must have one node"),
+    (rest_forgotten_in_the_start, "rank 0 stops at 86, rank 1 starts at 85: each unit must have one node"),
     (rounding_up, "differ by one at most"),
     (inclusive, "stop is one past the last unit"),
     (smaller_first, "the larger ones first"),

@@ -44,6 +44,25 @@ def by_what_fits(shape, host_size):
             zip(shape, (data * pipeline * tensor, pipeline * tensor, tensor), strict=True)]  # fmt: skip
 
 
+def by_the_span(shape, host_size):
+    _, pipeline, tensor = shape
+    strides = pipeline * tensor, tensor, 1
+    return [(size - 1) * stride < host_size for size, stride in zip(shape, strides, strict=True)]
+
+
+def fits_and(divides):
+    def inside(shape, host_size):
+        _, pipeline, tensor = shape
+        pairs = zip(shape, (pipeline * tensor, tensor, 1), strict=True)
+        return [n == 1 or (n * s <= host_size and host_size % divides(n, s) == 0) for n, s in pairs]
+
+    return inside
+
+
+def never_along_data(shape, host_size):
+    return [shape[0] == 1, *exercise.inside.reference(shape, host_size)[1:]]
+
+
 def first_fastest(shape, host_size):
     return exercise.inside.reference(shape[::-1], host_size)[::-1]
 
@@ -64,6 +83,10 @@ test_a_mistake_is_named = refused(
     exercise.inside,
     (by_the_size_alone, "its members are 8 apart"),
     (by_what_fits, "lies across two hosts"),
+    (by_the_span, "groups along pipeline take 6 ranks, which don't divide a host's 4"),
+    (fits_and(lambda n, s: n), "groups along pipeline take 6 ranks, which don't divide a host's 8"),
+    (fits_and(lambda n, s: s), "groups along tensor take 3 ranks, which don't divide a host's 4"),
+    (never_along_data, "a group along data is ranks 0, 4, all on one host"),
     (first_fastest, "first dimension count fastest"),
     (the_crossing_ones, "those that cross"),
     (without_a_group_of_one, "crosses nothing"),

@@ -52,6 +52,10 @@ def one_sweep_between(nbytes, hosts, ranks, inside, between):
     return 2 * sweep(ranks, nbytes, inside) + sweep(hosts, nbytes / ranks, between)
 
 
+def nothing_from_a_single_rank(nbytes, hosts, ranks, inside, between):
+    return by_sweeps(nbytes, hosts, ranks, inside, between) if ranks > 1 else 0.0
+
+
 test_any_style_passes = passes(exercise.two_levels, by_sweeps, by_numpy, by_messages)
 
 test_a_mistake_is_named = refused(
@@ -59,6 +63,7 @@ test_a_mistake_is_named = refused(
     (one_flat_ring, "one ring around all ranks"),
     (whole_between, "8 times too much to send"),
     (links_exchanged, "the wrong way round"),
+    (nothing_from_a_single_rank, "4,000,000 bytes, 5 hosts of 1 ranks"),
     (no_gather, "a reduce-scatter before and an all-gather after"),
     (one_sweep_between, "it is an all-reduce"),
     (lambda *args: by_sweeps(*args) / 2, "one sweep where there are two"),

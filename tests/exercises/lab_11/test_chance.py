@@ -27,8 +27,22 @@ def by_going_down(values, chance):
     return values.ceil() - (chance < values.ceil() - values).int()
 
 
+def to_the_nearest_of_a_shifted_one(values, chance):
+    return (values + chance - 0.5).round()
+
+
+def by_the_chance_to_stay(values, chance):
+    return torch.where(1 - chance <= values.remainder(1), values.ceil(), values.floor()).double()
+
+
 test_any_style_passes = passes(
-    exercise.chance, by_adding_the_chance, by_size_and_sign, by_a_loop, by_going_down
+    exercise.chance,
+    by_adding_the_chance,
+    by_size_and_sign,
+    by_a_loop,
+    by_going_down,
+    to_the_nearest_of_a_shifted_one,
+    by_the_chance_to_stay,
 )
 
 test_a_mistake_is_named = refused(
@@ -38,6 +52,9 @@ test_a_mistake_is_named = refused(
     (lambda x, u: x.ceil(), "you always round up"),
     (lambda x, u: torch.where(u < 0.5, x.floor(), x.ceil()), "equally likely"),
     (lambda x, u: torch.where(u < x - x.floor(), x.floor(), x.ceil()), "the wrong way round"),
+    (lambda x, u: x.floor() + (u[0] < x - x.floor()), "where all entries have that chance"),
+    (lambda x, u: x.floor() + (u.flip(0) < x - x.floor()), "where all entries have that chance"),
+    (lambda x, u: x.floor() + (u.mean() < x - x.floor()), "where all entries have that chance"),
     (lambda x, u: (x + u).trunc(), "int() and trunc go towards zero"),
     (lambda x, u: x + u - 0.5, "a whole number was asked"),
     (lambda x, u: x.floor() + 2 * (u < x - x.floor()), "neighbours was asked"),

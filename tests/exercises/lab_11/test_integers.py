@@ -22,9 +22,8 @@ def by(limit_of=lambda n: 127 // n, own=False, mean=True, dtype=torch.int8, agre
 def by_gathered_scales(node, vector):
     sizes = torch.empty(node.world_size)
     node.all_gather(sizes, vector.abs().max().reshape(1))
-    unit = sizes.max() * node.world_size / 127
-    codes = torch.floor(vector / unit + 0.5).clamp(-(127 // node.world_size), 127 // node.world_size)
-    codes = codes.to(torch.int8)
+    unit = sizes.max() / (127 // node.world_size)
+    codes = torch.floor(vector / unit + 0.5).to(torch.int8)
     node.all_reduce(codes)
     return codes * (unit / node.world_size)
 
@@ -49,8 +48,22 @@ def with_the_smallest_and_the_largest(node, vector):
     return torch.tensor([c * unit / node.world_size for c in codes.tolist()])
 
 
+def by_the_mean_of_the_largest(node, vector):
+    """Finer: codes of the larger ranks get larger, and their sum is as large as before."""
+    largest = vector.abs().max().reshape(1)
+    node.all_reduce(largest, op="mean")
+    unit = largest / (127 // node.world_size)
+    codes = (vector / unit).round().to(torch.int8)
+    node.all_reduce(codes)
+    return codes.double() * unit / node.world_size
+
+
 test_any_style_passes = passes(
-    exercise.integers, by_gathered_scales, by_reduce_scatter, with_the_smallest_and_the_largest
+    exercise.integers,
+    by_gathered_scales,
+    by_reduce_scatter,
+    with_the_smallest_and_the_largest,
+    by_the_mean_of_the_largest,
 )
 
 
@@ -68,6 +81,32 @@ def gathered(node, vector):
     return (codes.view(node.world_size, -1) * units[:, None]).mean(0)
 
 
+def of_the_sum_of_the_largest(node, vector):
+    unit = vector.abs().max().reshape(1) / 127
+    node.all_reduce(unit)
+    codes = (vector / unit).round().to(torch.int8)
+    node.all_reduce(codes)
+    return codes * unit / node.world_size
+
+
+def cut_to_what_fits(node, vector):
+    n, largest = node.world_size, vector.abs().max().reshape(1)
+    node.all_reduce(largest, op="max")
+    unit = largest * n / 127
+    codes = (vector / unit).round().clamp(-(127 // n), 127 // n).to(torch.int8)
+    node.all_reduce(codes)
+    return codes * unit / n
+
+
+def without_the_sign(node, vector):
+    largest = vector.max().reshape(1)
+    node.all_reduce(largest, op="max")
+    unit = largest / (127 // node.world_size)
+    codes = (vector / unit).round().to(torch.int8)
+    node.all_reduce(codes)
+    return codes * unit / node.world_size
+
+
 def returns_nothing(node, vector):
     by()(node, vector)
 
@@ -76,6 +115,11 @@ test_a_mistake_is_named = refused(
     exercise.integers,
     (by(lambda n: 127), "leaves int8, and wraps around"),
     (by(lambda n: 63), "n of them need 127 // n"),
+    (by(lambda n: 127 / n), "codes up to 127 / n are rounded up, and n of them add up to 128"),
+    (of_the_sum_of_the_largest, "codes up to 127 / n are rounded up, and n of them add up to 128"),
+    (by(lambda n: 128 // n), "n codes of 128 // n add up to 128"),
+    (cut_to_what_fits, "of 4 nodes, rank 0's mean is off by up to"),
+    (without_the_sign, "of 2 nodes, rank 0's mean is off by up to"),
     (by(own=True), "every rank has a scale of its own"),
     (by(mean=False), "that is the sum of all ranks"),
     (by(dtype=torch.int32), "reduce int8, a byte an entry"),

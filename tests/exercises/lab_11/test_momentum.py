@@ -52,6 +52,20 @@ def wrong(
     return answer
 
 
+def of_the_examples_momentum(gradient, velocity, left, k, momentum):
+    return by_a_mask(gradient, velocity, left, k, 0.9)
+
+
+def zeroed_before_it_is_sent(gradient, velocity, left, k, momentum):
+    velocity = momentum * velocity + gradient
+    left = left + velocity
+    places = left.abs().topk(k).indices
+    left[places] = velocity[places] = 0
+    sent = torch.zeros_like(left)
+    sent[places] = left[places]
+    return sent, velocity, left
+
+
 def in_place(gradient, velocity, left, k, momentum):
     velocity.mul_(momentum).add_(gradient)
     return by_a_mask(gradient, velocity / momentum - gradient / momentum, left, k, momentum)
@@ -67,6 +81,8 @@ test_a_mistake_is_named = refused(
     (wrong(speed=lambda new, sent: new - sent), "velocity − sent"),
     (wrong(rest=lambda whole, sent, new: whole), "would be sent twice"),
     (wrong(rest=lambda whole, sent, new: new * (sent == 0)), "what was left out earlier is lost"),
+    (of_the_examples_momentum, "what you send differs"),
+    (zeroed_before_it_is_sent, "nothing is sent: take the entries before you set them to 0"),
     (lambda g, u, v, k, m: by_a_mask(g, u, v, k, m)[:2], "return three tensors"),
     (in_place, "changes its argument velocity"),
 )

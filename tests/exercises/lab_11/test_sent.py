@@ -47,6 +47,7 @@ test_a_mistake_is_named = refused(
     (lambda n, p, k: (8 * p, sparse(n, k)), "2 (n − 1)/n of S"),
     (lambda n, p, k: (n * dense(n, p), sparse(n, k)), "one node's were asked"),
     (lambda n, p, k: (dense(n, p) / 4, sparse(n, k)), "a float32 has 4 bytes"),
+    (lambda n, p, k: (8 * dense(n, p), 8 * sparse(n, k)), "was asked: 8 times what was asked"),
     (lambda n, p, k: (sparse(n, k), dense(n, p)), "the other way round"),
     (lambda n, p, k: dense(n, p), "a list was asked"),
 )
