@@ -55,6 +55,8 @@ def tensor_of_one(value: Any, what: str) -> torch.Tensor:
         raise Wrong(
             f"{what} is a {type(value).__name__}: a tensor of no dimension was asked, not its .item()"
         )
+    if value.dim():
+        raise Wrong(f"{what} has shape {tuple(value.shape)}: a tensor of no dimension was asked")
     return got
 
 

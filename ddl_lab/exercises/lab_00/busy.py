@@ -32,16 +32,28 @@ def _uneven(node: Node) -> None:
             node.barrier()
 
 
+def _falling(node: Node) -> None:
+    """The higher the rank, the less it computes; the last one nothing."""
+    if left := node.world_size - 1 - node.rank:
+        with node.compute(samples=60 * left):
+            pass
+    node.barrier()
+
+
 def _check_busy(answer: Answer) -> str:
-    history = simulate(_uneven, 4)
-    got, ours = items(answer(history), "your list"), torch.tensor(_busy(history)).double()
-    if len(got) == 3:
-        raise Wrong("your list has 3 numbers for 4 ranks: rank 0 computed nothing, and its share is 0")
-    if len(got) != 4:
-        raise Wrong(f"your list has {len(got)} numbers: there are 4 ranks")
-    mine = torch.tensor([number(share, f"rank {rank}'s share") for rank, share in enumerate(got)]).double()
-    compare(mine, ours, "the list", *_known(ours, history))
-    return "four nodes of unequal work, one of which computes nothing, and which end at different times"
+    for worker, nodes, idle in ((_uneven, 4, 0), (_falling, 3, 2)):
+        history = simulate(worker, nodes)
+        got, ours = items(answer(history), "your list"), torch.tensor(_busy(history)).double()
+        if len(got) == nodes - 1:
+            raise Wrong(
+                f"your list has {len(got)} numbers for {nodes} ranks: rank {idle} computed nothing, and its "
+                "share is 0"
+            )
+        if len(got) != nodes:
+            raise Wrong(f"your list has {len(got)} numbers: there are {nodes} ranks")
+        mine = [number(share, f"rank {rank}'s share") for rank, share in enumerate(got)]
+        compare(torch.tensor(mine).double(), ours, "the list", *_known(ours, history))
+    return "four nodes and three of unequal work, of which one computes nothing; some end early"
 
 
 def _known(ours: torch.Tensor, history: History) -> list[tuple[str, torch.Tensor]]:

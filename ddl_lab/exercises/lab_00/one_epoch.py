@@ -77,6 +77,8 @@ def _check_parameters(results: Sequence[Any], right: torch.Tensor, case: tuple[i
     for words, wrong in known:
         if all(map(near, results, wrong)):
             raise Wrong(words)
+    for rank, theirs in enumerate(results):
+        same_shape(theirs, right, f"what rank {rank} returns")
     if not all(near(theirs, got) for theirs in results):
         raise Wrong("the nodes end with different parameters: they never took the mean of their gradients")
     compare(got, right, "the tensor of parameters")
@@ -104,10 +106,11 @@ def _computed(history: History) -> list[float]:
 
 
 MISTAKES = {
-    "the parameters are those of the start: `lab.sgd_step` is missing": _variant(times=0.0),
-    "you took the sum of the gradients: each step is as many times too long as there are nodes": (
-        _variant("sum")
+    "the parameters are those of the start: `lab.sgd_step` is missing, or no step reaches what you return": (
+        _variant(times=0.0)
     ),
+    "each step is as many times too long as there are nodes: `lr` times the mean of the gradients was asked, "
+    "not their sum, and not `lr` times the nodes": _variant("sum"),
     "each node takes 32 digits a step: 64 on every node were asked, however many there are": (
         _variant(batch_size=32)
     ),

@@ -8,6 +8,7 @@ from ...counted import counted
 from ...node.node import Node
 from ..helpers import Answer, Wrong, close, on_nodes
 from ..machine import Exercise
+from ..values import number
 
 
 def _given_total(node: Node) -> float:
@@ -27,15 +28,19 @@ def _total(node: Node) -> float:
 def _check_total(answer: Answer) -> str:
     for nodes in (4, 1, 7):
         history, right = on_nodes(answer, nodes), float(sum(range(nodes)))
-        results = history.results
-        if None in results:
-            raise Wrong(f"rank {results.index(None)} returns None: keep `return value.item()`")
+        for rank, got in enumerate(history.results):
+            if got is None:
+                raise Wrong(f"rank {rank} returns None: keep `return value.item()`")
+        results = [number(got, f"rank {rank}'s result") for rank, got in enumerate(history.results)]
         if results == list(range(nodes)) and nodes > 1:
-            raise Wrong("each node returns its own rank: nothing was sent. Which call adds over all nodes?")
+            told = (
+                "what was sent didn't get into `value`" if any(history.messages_sent) else "nothing was sent"
+            )
+            raise Wrong(f"each node returns its own rank: {told}. Which call adds over all nodes, in place?")
         if results == [right / nodes] * nodes and nodes > 1:
             raise Wrong(f"each node returns {results[0]:g}, the mean: the sum is {nodes} times as large")
         if results == [nodes - 1.0] * nodes and nodes > 2:
-            raise Wrong(f"each node returns {results[0]:g}, the largest rank: op='max' was not asked")
+            raise Wrong(f"each node returns {results[0]:g}, the largest rank: the sum of all was asked")
         if len(set(results)) > 1 and right in results:
             raise Wrong(f"the nodes return {results}: {right:g} is the sum, but not every node has it")
         for rank, got in enumerate(results):

@@ -33,12 +33,19 @@ def _check_classes(answer: Answer) -> None:
         ("the rows aren't normalised: the log of the sum of exp has to come off", scores - top),
         ("those are logarithms to the base 2; natural ones were asked", right / math.log(2)),
     )  # fmt: skip
-    far = torch.tensor([[1000.0, 0.0, 1.0], [-1000.0, -1001.0, -1002.0]])
+    far = torch.tensor([[0.0, 1000.0, 1.0], [-1002.0, -1001.0, -1000.0]])  # the largest isn't the first
     got = answer(far)
     if got[0].isnan().any() or got[0].isposinf().any():
         raise Wrong("scores of 1,000 give nan: exp(1000) is inf. Take the largest score off first")
+    if got[0].isneginf().all():
+        raise Wrong(
+            "scores of 1,000 give −inf for every class: a sum of exp is inf. Take the largest score off"
+        )
     if got[1].isinf().any():
-        raise Wrong("scores near −1,000 give an inf: take off each row's own largest score, not the batch's")
+        raise Wrong(
+            "scores near −1,000 give an inf: what you take off isn't each row's own largest score, here "
+            "−1,000"
+        )
     if got.isneginf().any():
         raise Wrong("a class far behind gives −inf, by log(exp(−1000)): subtract logs, form no quotient")
     close(got, _log_softmax(far), "for scores of 1,000 the result", atol=2e-4)  # float32 there: steps of 6e-5

@@ -25,7 +25,7 @@ def _entropy(labels: Tensor) -> float:
 
 
 def _check_entropy(answer: Answer) -> None:
-    """Labels of a tenth ones, and labels that are all alike; in bits."""
+    """Labels of a tenth ones, of five sevenths, and labels that are all alike; in bits."""
     labels = torch.tensor([1.0] * 2 + [0.0] * 18)[:, None]  # (20, 1), base rate 1/10
     got, right, of_ones = (
         one_number(call(answer, labels), "the entropy"),
@@ -42,6 +42,9 @@ def _check_entropy(answer: Answer) -> None:
         ("1 bit is the entropy where half of the labels are ones; here one in ten is", _scalar(1.0)),
         ("that is the base rate itself: put it into the formula of the entropy", _scalar(0.1)),
     )  # fmt: skip
+    mixed = torch.tensor([0.0, 1, 1, 0, 1, 1, 1])[:, None]
+    most = one_number(call(answer, mixed), "the entropy")
+    compare(most, _scalar(_entropy(mixed)), "the entropy of 5 ones among 7 labels")
     for value, word in ((0.0, "zero"), (1.0, "one")):
         alike = one_number(call(answer, torch.full((5, 1), value)), "the entropy")
         if not abs(alike) < 1e-9:  # nan isn't either

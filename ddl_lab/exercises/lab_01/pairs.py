@@ -9,7 +9,7 @@ from ...training.loss import bce_with_logits
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
 from ..mistakes import compare, tensor_of_one
-from ..watched import most_kept
+from ..watched import Watched, most_kept
 
 
 def _all_pairs_mean(p: Tensor, y: Tensor) -> Tensor:
@@ -43,6 +43,15 @@ def _check_pairs(answer: Answer) -> None:
         raise Wrong(
             f"right, but of 192 predictions it makes a whole of about {kept:,} numbers: with 4,000 digits it "
             "has 16 million"
+        )
+    with Watched() as watched:
+        answer(many.clone(), few.clone())
+    if watched.elements > 4 * len(
+        many
+    ):  # some rows of the square at a time; two columns of all are no square
+        raise Wrong(
+            f"right, but of 192 predictions it makes a tensor of {watched.elements:,} numbers: no tensor may "
+            "have more than there are predictions"
         )
 
 

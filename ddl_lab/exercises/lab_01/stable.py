@@ -47,7 +47,8 @@ def _check_stable(answer: Answer) -> None:
         _check_far(answer, far)
     for sure in (-20.0, 20.0):
         _check_sure(answer, sure)
-    _check_shapes(answer, z, y.flatten())
+    for others in (y.flatten(), y[:1], y.expand(8, 2)):  # all of them broadcast
+        _check_shapes(answer, z, others)
 
 
 def _check_far(answer: Answer, z: float) -> None:
@@ -86,7 +87,10 @@ def _check_shapes(answer: Answer, logits: Tensor, targets: Tensor) -> None:
         raise Wrong(
             f"where the shapes differ you raise {type(error).__name__}: ValueError was asked"
         ) from None
-    raise Wrong("(8, 1) against (8,) broadcasts to 64 losses: raise ValueError where the shapes differ")
+    shape, losses = tuple(targets.shape), (logits - targets).numel()
+    raise Wrong(
+        f"(8, 1) against {shape} broadcasts to {losses} losses: raise ValueError where the shapes differ"
+    )
 
 
 stable = Exercise(

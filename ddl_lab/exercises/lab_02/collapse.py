@@ -21,6 +21,8 @@ def _check_collapse(answer: Answer) -> None:
     w, b = returned(product(answer, fit, w1, b1, w2, b2), "w", "b")
     if isinstance(w, Tensor) and tuple(w.shape) == (7, 2):
         raise Wrong("your w is transposed: a layer's weight is (outputs, inputs), here (2, 7)")
+    if isinstance(b, Tensor) and tuple(b.shape) == (2, 7):
+        raise Wrong("w and b have changed places: return w, b")
     if isinstance(w, Tensor) and isinstance(b, Tensor) and b.numel() > 2:
         raise Wrong(f"you keep {w.numel() + b.numel()} parameters: 2 outputs have 2 biases, 16 are enough")
     right_w, right_b = _collapse(w1, b1, w2, b2)

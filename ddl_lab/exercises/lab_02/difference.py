@@ -15,9 +15,18 @@ def _central_difference(f: Callable[[float], float], t: float, h: float) -> floa
 
 
 def _check_difference(answer: Answer) -> None:
-    """the slope of the exponential function, as exact as h allows"""
-    t, h, here, ahead, behind = 1.5, 0.25, math.exp(1.5), math.exp(1.75), math.exp(1.25)
-    right, value = _central_difference(math.exp, t, h), call(answer, math.exp, t, h)
+    """the slopes of a rising and of a falling function, as exact as h allows"""
+    _check_at(answer, math.exp, 1.5, 0.25)
+    _check_at(answer, _falling, -0.5, 0.1)
+
+
+def _falling(t: float) -> float:
+    return math.exp(-t) + 3
+
+
+def _check_at(answer: Answer, f: Callable[[float], float], t: float, h: float) -> None:
+    here, ahead, behind = f(t), f(t + h), f(t - h)
+    right, value = _central_difference(f, t, h), call(answer, f, t, h)
     check_number(
         value, right, "the slope",
         ("that is the forward difference: its error is of order h, the central one's h²", (ahead - here) / h),

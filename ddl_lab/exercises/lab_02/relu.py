@@ -26,7 +26,10 @@ def _check_relu(answer: Answer) -> None:
         ("your mask is upside down: the gradient passes where a is above 0", dh * (a < 0)),
         ("you let everything pass: where a is below 0, ReLU's output doesn't move with a", dh),
     )  # fmt: skip
-    if not torch.equal(call(answer, dh, torch.zeros(6, 3)), torch.zeros(6, 3)):
+    at_zero = call(answer, dh, torch.zeros(6, 3))
+    if at_zero.isnan().any():
+        raise Wrong("at a = 0 exactly your result is nan, by 0 / 0: a comparison, a > 0, divides by nothing")
+    if not torch.equal(at_zero, torch.zeros(6, 3)):
         raise Wrong("at a = 0 exactly you let the gradient pass; torch's slope there is 0: a > 0, not a >= 0")
 
 

@@ -36,7 +36,8 @@ def _check_slope(answer: Answer) -> None:
     lost = got.flatten().isnan().tolist()
     if lost == [True, False]:
         raise Wrong(
-            "at the logit 200 your ŷ is inf / inf: exp(200) is inf in float32; torch.sigmoid(z) isn't"
+            "at the logit 200 your slope is nan: there is inf / inf in it, as exp(200) is inf in float32, or "
+            "a division by 1 − ŷ, which is 0. torch.sigmoid(z) − y has neither"
         )
     if any(lost):
         raise Wrong(

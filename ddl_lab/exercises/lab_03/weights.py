@@ -17,7 +17,7 @@ def _weighted_mean(gradients: list[Tensor], counts: list[int]) -> Tensor:
 
 
 def _check_weights(answer: Answer) -> str:
-    for counts in (COUNTS, (64, 64), (7,)):
+    for counts in (COUNTS, (64, 64), (3, 1, 5), (7,)):
         gradients, right = gradients_of(counts)
         got = call(answer, gradients, list(counts))
         check_mean(got, gradients, right, counts, f"with {list(counts)} samples")

@@ -20,7 +20,7 @@ def _overtaken_at(nodes, cluster):  # type: ignore[no-untyped-def]
 def _check_crossover(answer: Answer) -> str:
     for latency_s, bandwidth in ((50e-6, 1e9), (2e-3, 1e8)):
         cluster = Cluster(latency_s=latency_s, bandwidth_bytes_per_s=bandwidth)
-        for nodes in (8, 64, 1000, 4, 3, 2):
+        for nodes in (8, 64, 1000, 5, 4, 3, 2):
             got = number(answer(nodes, cluster), f"the size for {nodes} nodes")
             right = _overtaken_at(nodes, cluster)
             whole = 2 * nodes  # bytes: chunks are of whole numbers, and so is what a search finds

@@ -26,27 +26,33 @@ def _gather_by_doubling(node, chunk):  # type: ignore[no-untyped-def]
     return have
 
 
-def _gather(node: Node, answer: Answer) -> Any:
-    return answer(node, torch.tensor([float(node.rank), -float(node.rank)]))
+def _chunk(rank: int, length: int) -> torch.Tensor:
+    """Falls from rank to rank, so that sorting doesn't put chunks in order."""
+    return torch.arange(length) / 8 - rank
+
+
+def _gather(node: Node, answer: Answer, length: int) -> Any:
+    return answer(node, _chunk(node.rank, length))
 
 
 def _check_gather(answer: Answer) -> str:
-    for nodes in (1, 2, 4, 8):
-        history, rounds = on_nodes(_gather, nodes, answer), int(math.log2(nodes))
+    for nodes, length in ((1, 2), (2, 1), (4, 2), (8, 3)):
+        history, rounds = on_nodes(_gather, nodes, answer, length), int(math.log2(nodes))
         for rank, got in enumerate(history.results):
-            same_shape(got, (2 * nodes,), f"what rank {rank} of {nodes} returns")
-            order = got[::2].tolist()
+            same_shape(got, (length * nodes,), f"what rank {rank} of {nodes} returns")
+            order = got[::length].neg().tolist()
             if order != sorted(order) and sorted(order) == list(range(nodes)):
                 told = ", ".join(f"{int(place)}" for place in order)
                 raise Wrong(f"rank {rank} has the chunks in the order {told}: the lower rank's come first")
-            close(
-                got, torch.tensor([[r, -r] for r in range(nodes)]).flatten().float(), f"rank {rank}'s result"
-            )
+            right = torch.cat([_chunk(other, length) for other in range(nodes)])
+            close(got, right, f"rank {rank}'s result")
         for rank in range(nodes):
             ring = {nodes - 1: "a ring; here what a node hands on doubles each round"} if nodes > 2 else {}
             check_count(history, "messages", rank, rounds, ring)
-            everything = {rounds * 8 * nodes: "the whole result each round; send only what you have so far"}
-            check_count(history, "bytes", rank, 8 * (nodes - 1), everything)
+            everything = {
+                rounds * 4 * length * nodes: "the whole result each round; send only what you have so far"
+            }
+            check_count(history, "bytes", rank, 4 * length * (nodes - 1), everything)
     return "1, 2, 4 and 8 nodes: values in rank order, log2 n messages, (n−1) chunks of bytes"
 
 

@@ -37,8 +37,11 @@ def _all_reduce_by_halves(node, tensor):  # type: ignore[no-untyped-def]
         distance *= 2
 
 
+PLACES = torch.arange(1.0, 32.0, 2.0)  # (16,): no element is another's, wherever it may land
+
+
 def _halves(node: Node, answer: Answer) -> Tensor:
-    tensor = torch.full((16,), 2.0**node.rank)  # bits tell ranks apart
+    tensor = PLACES * 2.0**node.rank  # bits tell ranks apart
     answer(node, tensor)
     return tensor
 
@@ -48,11 +51,17 @@ def _check_halves(answer: Answer) -> str:
         history, rounds = on_nodes(_halves, nodes, answer), int(math.log2(nodes))
         for rank, got in enumerate(history.results):
             same_shape(got, (16,), f"rank {rank}'s tensor")
-            done = int((got == 2.0**nodes - 1).sum())
+            right = PLACES * (2.0**nodes - 1)
+            if not torch.equal(got, right) and torch.equal(got.sort().values, right):
+                raise Wrong(
+                    f"of {nodes} nodes, rank {rank} has every sum, but in other places: what the partner has "
+                    "lies above a lower rank's own part, below a higher one's"
+                )
+            done = int((got == right).sum())
             if 0 < done < 16:
                 raise Wrong(f"of {nodes} nodes, rank {rank} has {done} of 16 elements summed: "
                             "the second phase must bring it the others'")  # fmt: skip
-            close(got, torch.full((16,), 2.0**nodes - 1), f"on {nodes} nodes, rank {rank}'s sum")
+            close(got, right, f"on {nodes} nodes, rank {rank}'s sum")
         for rank in range(nodes if nodes > 2 else 0):
             whole = {
                 64

@@ -34,7 +34,7 @@ def _scatter(node: Node, answer: Answer, sizes: Sequence[int]) -> Any:
 
 
 def _check_scatter(answer: Answer) -> str:
-    for sizes in ([5, 3, 8, 1], [3, 5], [4, 0, 2]):
+    for sizes in ([5, 3, 8, 1], [3, 5], [4, 0, 2], [3]):
         nodes, total = len(sizes), 4 * sum(sizes)
         history = on_nodes(_scatter, nodes, answer, sizes)
         _check_neighbours(history)
@@ -54,7 +54,7 @@ def _check_scatter(answer: Answer) -> str:
             }
             check_count(history, "bytes", rank, total - 4 * sizes[rank], why)
             check_count(history, "messages", rank, nodes - 1, {})
-    return "unequal chunks on 2, 3 and 4 nodes; values, bytes and messages"
+    return "unequal chunks on 2, 3 and 4 nodes, and one node; values, bytes and messages"
 
 
 def _check_neighbours(history: History) -> None:

@@ -49,7 +49,8 @@ def _rows(
     if not isinstance(got, Tensor) or got.is_floating_point() or got.dtype == torch.bool or got.dim() != 1:
         raise Wrong(f"{case}: a tensor of row numbers, integers in one dimension, was asked, got {got!r:.60}")
     if len(got) and not 0 <= int(got.min()) <= int(got.max()) < samples:
-        raise Wrong(f"{case}: rank {rank} has row {int(got.max())}; rows are 0 to {samples - 1}")
+        outside = int(got.min() if got.min() < 0 else got.max())
+        raise Wrong(f"{case}: rank {rank} has row {outside}; rows are 0 to {samples - 1}")
     return got
 
 
@@ -77,6 +78,12 @@ def _check_shares(case: str, shares: list[Tensor], samples: int, nodes: int) -> 
 def _check_draw(answer: Answer, case: str, first: list[Tensor], samples: int, nodes: int) -> None:
     if any(torch.equal(share, share.sort().values) for share in first):
         raise Wrong(f"{case}: the rows come in the order of the file: draw an order with torch.randperm")
+    for steps in (share.diff() for share in first):
+        if (steps == steps.mode().values).double().mean() > 0.5:
+            raise Wrong(
+                f"{case}: most rows follow each other by equal steps, in the order of the file, turned round "
+                "or shifted: draw an order with torch.randperm"
+            )
     other = [_rows(answer, case, samples, rank, nodes, 0, seed=1) for rank in range(nodes)]
     if all(map(torch.equal, first, other)):
         raise Wrong(f"{case}: seeds 0 and 1 give the same order")
@@ -84,8 +91,14 @@ def _check_draw(answer: Answer, case: str, first: list[Tensor], samples: int, no
 
 def _check_mixing(case: str, first: list[Tensor], later: list[Tensor]) -> None:
     """Rows wander from rank to rank: an order of all rows is dealt out, in every epoch anew."""
-    kept = [len(set(a.tolist()) & set(b.tolist())) / len(a) for a, b in zip(first, later, strict=True)]
-    if min(kept) > 0.9:
+    ranks = range(len(first))
+    kept = [[len(set(a.tolist()) & set(b.tolist())) / len(a) for b in later] for a in first]
+    if min(max(row) for row in kept) > 0.9 and min(kept[rank][rank] for rank in ranks) < 0.9:
+        raise Wrong(
+            f"{case}: the rows of a rank stay together, and go to another one in epoch 1: draw an order of "
+            "all rows first, then deal, so that any rows can come together"
+        )
+    if min(kept[rank][rank] for rank in ranks) > 0.9:
         raise Wrong(
             f"{case}: every rank has the same rows in epochs 0 and 1, in another order: draw an order of all "
             "rows first, then deal, so that a row can come to any rank"

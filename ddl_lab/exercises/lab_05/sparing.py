@@ -27,16 +27,16 @@ def _accumulated_step(node, model, batches, lr):  # type: ignore[no-untyped-def]
     sgd_step(model, total, lr)
 
 
-def _stepped(node: Node, answer: Answer, count: int) -> Tensor:
+def _stepped(node: Node, answer: Answer, count: int, lr: float) -> Tensor:
     model = make_model(seed=1, hidden=HIDDEN)
     before = parameters(model).clone()
-    answer(node, model, small_batches(count, seed=node.rank), 0.5)
+    answer(node, model, small_batches(count, seed=node.rank), lr)
     return parameters(model) - before
 
 
-def _moves(model: nn.Module, given: Batches) -> Tensor:
+def _moves(model: nn.Module, given: Batches, lr: float) -> Tensor:
     """-lr times each batch's gradient, (batches, P)."""
-    return -0.5 * torch.stack([gradient(bce_with_logits(model(x), y), model) for x, y in given])
+    return -lr * torch.stack([gradient(bce_with_logits(model(x), y), model) for x, y in given])
 
 
 def _a_step_a_batch(node: Node, model: nn.Module, batches: Batches, lr: float) -> None:
@@ -68,18 +68,19 @@ STEPPING: list[tuple[str, Answer]] = [
 
 def _check_sparing(answer: Answer) -> str:
     model = make_model(seed=1, hidden=HIDDEN)
-    for nodes, count in ((1, 3), (4, 1), (4, 3)):
-        moves = torch.stack([_moves(model, small_batches(count, seed=rank)) for rank in range(nodes)])
-        right, history = moves.mean((0, 1)), met(_stepped, nodes, answer, count)
-        stepping = [(words, met(_stepped, nodes, worker, count).results) for words, worker in STEPPING]
+    for nodes, count, lr in ((1, 3, 0.5), (4, 1, 0.5), (3, 2, 0.2)):
+        moves = torch.stack([_moves(model, small_batches(count, seed=rank), lr) for rank in range(nodes)])
+        right, history = moves.mean((0, 1)), met(_stepped, nodes, answer, count, lr)
+        stepping = [(words, met(_stepped, nodes, worker, count, lr).results) for words, worker in STEPPING]
         for rank, moved in enumerate(history.results):
             likely = [
-                ("the model hasn't moved: is there an lab.sgd_step?", torch.zeros_like(right)),
+                ("the model hasn't moved: is there a lab.sgd_step on this very model?", 0 * right),
                 (f"{count} times too far: the mean over the {count} batches was asked", right * count),
                 (f"{nodes} times too far: the mean over the {nodes} ranks was asked", right * nodes),
                 (f"{nodes * count} times too far: sums over batches and ranks, where means were asked",
                  right * nodes * count),
-                ("it is this rank's own gradient alone: nothing came from the others", moves[rank].mean(0)),
+                ("it is this rank's own gradient alone: what the others have isn't in it",
+                 moves[rank].mean(0)),
                 ("only the last batch counts: add the gradients up", moves[:, -1].mean(0)),
                 ("it is downhill that was asked, and this is uphill", -right),
             ]  # fmt: skip
@@ -91,7 +92,7 @@ def _check_sparing(answer: Answer) -> str:
                 *likely,
             )
         one_exchange(history, "add up all batches first, and exchange once")
-    return "1 and 4 nodes, 1 and 3 batches: the mean over all, one exchange a step"
+    return "1, 3 and 4 nodes, 1 to 3 batches, two rates: the mean over all, one exchange a step"
 
 
 sparing = Exercise(

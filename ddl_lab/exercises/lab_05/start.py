@@ -38,7 +38,10 @@ def _check_start(answer: Answer) -> str:
                 (f"the last rank's, {nodes - 1}'s: rank 0's was asked", drawn[-1]),
             ]
             if rank:
-                kept = f"rank {rank} still has its own model: what came must be written into the model itself"
+                missing = "what came must be written into the model itself"
+                if not any(got.messages_sent):
+                    missing = "nothing was sent, and rank 0's was asked"
+                kept = f"rank {rank} still has its own model: {missing}"
                 likely.append((kept, drawn[rank]))
             compare(flat, drawn[0], f"on {counted(nodes, 'node')}, rank {rank}'s model", *likely)
         one_exchange(got, "lab.parameters(model) is the whole model: send it in one node.broadcast")

@@ -14,7 +14,7 @@ from ..machine import Exercise
 from ..mistakes import compare
 from .shared import met, one_exchange
 
-COUNTS = (320, 40, 20, 20)
+CASES = ((320, 40, 20, 20), (7, 64, 5), (9,))  # the lab's, and others of another sum and node count
 
 
 def _weighted_mean(node, gradient, samples):  # type: ignore[no-untyped-def]
@@ -23,34 +23,39 @@ def _weighted_mean(node, gradient, samples):  # type: ignore[no-untyped-def]
     return sums[:-1] / sums[-1]
 
 
-def _uneven(node: Node, answer: Answer, gradients: Sequence[Tensor]) -> Any:
-    return answer(node, gradients[node.rank].clone(), COUNTS[node.rank])
+def _uneven(node: Node, answer: Answer, gradients: Sequence[Tensor], counts: Sequence[int]) -> Any:
+    return answer(node, gradients[node.rank].clone(), counts[node.rank])
 
 
 def _check_uneven(answer: Answer) -> str:
-    nodes, total = len(COUNTS), sum(COUNTS)
+    for counts in CASES:
+        _check_mean(answer, counts)
+    return "the mean over all samples on 4, 3 and 1 ranks, unequal ones, in one all-reduce"
+
+
+def _check_mean(answer: Answer, counts: Sequence[int]) -> None:
+    nodes, total, most = len(counts), sum(counts), max(counts) / min(counts)
     drawn = torch.Generator().manual_seed(5)
     stack = torch.randn(nodes, 1000, generator=drawn)
-    counts = torch.tensor(COUNTS)[:, None]
-    right = (counts * stack).sum(0) / total
-    history = met(_uneven, nodes, answer, list(stack))
+    right = (torch.tensor(counts)[:, None] * stack).sum(0) / total
+    history = met(_uneven, nodes, answer, list(stack), counts)
     for rank, got in enumerate(history.results):
         if isinstance(got, Tensor) and tuple(got.shape) == (1001,):
             raise Wrong(
                 "your result has 1,001 entries: the last one is the count; it was only to travel along"
             )
         likely = [
-            ("the plain mean: a digit of the smallest shard counts as 16 of the largest", stack.mean(0)),
+            (f"the plain mean: a digit of the smallest shard counts as {most:.3g} of the largest",
+             stack.mean(0)),
             ("the sum over ranks: a mean was asked", stack.sum(0)),
             (f"divide by the {total} samples of all ranks", right * total),
             (f"you divided by the {nodes} nodes; divide by the {total} samples", right * total / nodes),
-            (f"you divided by this rank's {COUNTS[rank]} samples; divide by those of all",
-             right * total / COUNTS[rank]),
+            (f"you divided by this rank's {counts[rank]} samples; divide by those of all",
+             right * total / counts[rank]),
             ("what you added up isn't weighted: multiply by samples first", stack.sum(0) / total),
         ]  # fmt: skip
         compare(got, right, f"rank {rank}'s result", *likely)
     one_exchange(history, "let the count travel behind the gradient, in one tensor")
-    return f"the mean over {total} samples on 4 unequal ranks, in one all-reduce"
 
 
 uneven = Exercise(

@@ -15,7 +15,7 @@ def _step_seconds(workers: int, backups: int, mean_s: float) -> float:
 
 
 def _check_wait(answer: Answer) -> str:
-    for workers, backups, mean_s in ((1, 0, 2.0), (8, 0, 1.0), (100, 4, 0.5), (5, 4, 3.0)):
+    for workers, backups, mean_s in ((8, 0, 1.0), (1, 0, 2.0), (100, 4, 0.5), (5, 4, 3.0)):
         case = f"{workers} workers, {backups} backups, mean {mean_s} s: the step"
         right = _step_seconds(workers, backups, mean_s)
         waited = workers - backups
@@ -34,7 +34,7 @@ def _check_wait(answer: Answer) -> str:
             ("ln n is only near 1 + 1/2 + … + 1/n for many workers: add the terms up",
              mean_s * math.log(workers / max(backups, 1))),
         )  # fmt: skip
-    return "one worker, all of 8, the first 96 of 100, and the first of 5"
+    return "all of 8, one worker, the first 96 of 100, and the first of 5"
 
 
 wait = Exercise(

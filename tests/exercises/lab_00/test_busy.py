@@ -61,10 +61,33 @@ def by_numpy(history):
     return total / np.float64(history.elapsed_s)
 
 
-test_a_share_is_right_in_any_style = passes(exercise.busy, by_a_loop, as_a_column, as_a_tensor, by_numpy)
+def of_four_ranks(history):
+    took_s = seconds(history, "compute")
+    return [took_s.get(rank, 0.0) / history.elapsed_s for rank in range(4)]
+
+
+def zeros_in_front(history):
+    found = list(seconds(history, "compute") / history.elapsed_s)
+    return [0.0] * (history.nodes - len(found)) + found
+
+
+def with_a_column_more(history):
+    spans = history.spans
+    spans["took_s"] = (spans["end_s"] - spans["start_s"]) * (spans["kind"] == "compute")
+    return tuple(
+        spans["took_s"][spans["rank"] == rank].sum() / history.elapsed_s for rank in range(history.nodes)
+    )
+
+
+test_a_share_is_right_in_any_style = passes(
+    exercise.busy, with_a_column_more, by_a_loop, as_a_column, as_a_tensor, by_numpy
+)
 
 test_a_mistake_is_named = refused(
     exercise.busy,
+    (lambda h: sorted(shares(h)), "the list differs"),
+    (zeros_in_front, "the list differs"),
+    (of_four_ranks, "your list has 4 numbers: there are 3 ranks"),
     (lambda h: list(shares(h) * h.elapsed_s), "these are seconds"),
     (lambda h: list(shares(h) * 100), "these are percent, 100 times too large"),
     (lambda h: list(shares(h) / shares(h).sum()), "shares of all computing, which add up to 1"),

@@ -10,6 +10,7 @@ from exercising import passes, refused
 
 import ddl_lab as lab
 from ddl_lab.exercises import lab_00 as exercise
+from ddl_lab.exercises.lab_00.fastest import _halving
 
 
 def times(worker, counts, **cluster):
@@ -54,12 +55,34 @@ def fewest_node_seconds(worker, latency_s, counts):
     return min(counts, key=lambda n: n * times(worker, [n], latency_s=latency_s)[n])
 
 
+def down_into_the_first_valley(worker, latency_s, counts):
+    """Right where the times fall and then rise."""
+    return until_it_rises(worker, latency_s, sorted(counts))
+
+
+def the_lowest_of_all_that_halve(worker, latency_s, counts):
+    """As if it were the worker of the first cases."""
+    return best(times(_halving, counts, latency_s=latency_s))
+
+
+def sorts_the_counts(worker, latency_s, counts):
+    counts.sort(key=lambda n: times(worker, [n], latency_s=latency_s)[n])
+    return counts[0]
+
+
+def by_sorted(worker, latency_s, counts):
+    return float(sorted(counts, key=lambda n: times(worker, [n], latency_s=latency_s)[n])[0])
+
+
 test_the_fastest_is_right_however_it_is_found = passes(
-    exercise.fastest, by_a_loop, by_argmin, by_a_column, by_a_tensor
+    exercise.fastest, by_sorted, by_a_loop, by_argmin, by_a_column, by_a_tensor
 )
 
 test_a_mistake_is_named = refused(
     exercise.fastest,
+    (sorts_the_counts, "changes its argument counts"),
+    (the_lowest_of_all_that_halve, "48 of (64, 48, 24, 32) nodes are the fastest; you say 64"),
+    (down_into_the_first_valley, "you stop at 24 nodes, after which more of [24, 32, 48, 64]"),
     (lambda w, s, c: best(times(w, c)), "you found the fastest at the usual 50 µs"),
     (lambda w, s, c: min(times(w, c, latency_s=s).values()), "a time: the number of nodes"),
     (lambda w, s, c: c.index(best(times(w, c, latency_s=s))), "a place in the list of counts"),

@@ -97,6 +97,21 @@ def parameters_averaged_after_each_step(node, data, lr):
     return lab.parameters(model).clone()
 
 
+def returned_on_rank_0(node, data, lr):
+    found = epoch()(node, data, lr)
+    return found if node.rank == 0 else None
+
+
+def a_rate_times_the_nodes(node, data, lr):
+    return epoch()(node, data, lr * node.world_size)
+
+
+def the_start_kept(node, data, lr):
+    start = lab.parameters(lab.make_model(seed=0))
+    epoch()(node, data, lr)
+    return start
+
+
 test_a_worker_is_right_in_any_style = passes(
     exercise.one_epoch, as_the_lab_has_it, gradients_one_by_one, summed_and_divided_with_torchs_optimiser,
     parameters_averaged_after_each_step,
@@ -104,6 +119,9 @@ test_a_worker_is_right_in_any_style = passes(
 
 test_a_mistake_is_named = refused(
     exercise.one_epoch,
+    (the_start_kept, "or no step reaches what you return"),
+    (a_rate_times_the_nodes, "not their sum, and not `lr` times the nodes"),
+    (returned_on_rank_0, "what rank 1 returns is None"),
     (epoch(op=None), "the nodes end with different parameters"),
     (after_the_step, "the nodes end with different parameters"),
     (half_the_sum, "the tensor of parameters differs"),

@@ -59,12 +59,38 @@ def at_rank_0_then_broadcast(node):
     return value.numpy()[0]
 
 
+def as_a_tensor(node):
+    value = torch.tensor([float(node.rank)])
+    node.all_reduce(value)
+    return value
+
+
+def as_an_array(node):
+    return as_a_tensor(node).sum().numpy()
+
+
+def as_a_list(node):
+    return as_a_tensor(node).tolist()
+
+
 test_a_sum_is_right_by_any_calls = passes(
-    exercise.total, by_one_all_reduce, by_all_gather_and_sum, by_the_mean_times_n, at_rank_0_then_broadcast
+    exercise.total,
+    as_an_array,
+    as_a_tensor,
+    by_one_all_reduce,
+    by_all_gather_and_sum,
+    by_the_mean_times_n,
+    at_rank_0_then_broadcast,
 )
 
 test_a_mistake_is_named = refused(
     exercise.total,
+    (as_a_list, "rank 0's result is a list: a number was asked"),
+    (
+        filled_in(lambda node, v: node.broadcast(v, node.world_size - 1)),
+        "3, the largest rank: the sum of all",
+    ),
+    (filled_in(lambda node, v: node.all_reduce(v.clone())), "what was sent didn't get into `value`"),
     (filled_in(overwrites), "each node returns its own rank: nothing was sent"),
     (filled_in(lambda node, v: v.fill_(sum(range(node.world_size)))), "6 is right, but nothing was sent"),
     (filled_in(lambda node, v: node.all_reduce(v, op="mean")), "the mean: the sum is 4 times as large"),

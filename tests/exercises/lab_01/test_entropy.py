@@ -45,10 +45,21 @@ def by_a_loop(labels):
     return bits(ones / len(labels))
 
 
-test_any_style_passes = passes(exercise.entropy, by_counting, by_numpy, by_xlogy, by_a_loop)
+def of_the_articles_rate(labels):
+    return bits(0.1) if 0 < rate(labels) < 1 else 0.0
+
+
+def by_entr(labels):
+    r = labels.mean()
+    return torch.special.entr(torch.stack([r, 1 - r])).sum() / math.log(2)
+
+
+test_any_style_passes = passes(exercise.entropy, by_entr, by_counting, by_numpy, by_xlogy, by_a_loop)
 
 test_a_mistake_is_named = refused(
     exercise.entropy,
+    (lambda labels: bits(round(rate(labels), 1)), "the entropy of 5 ones among 7 labels"),
+    (of_the_articles_rate, "the entropy of 5 ones among 7 labels"),
     (lambda labels: bits(rate(labels)) * math.log(2), "in nats: bits are log2"),
     (lambda labels: -bits(rate(labels)), "the minus in front is missing"),
     (lambda labels: -rate(labels) * math.log2(rate(labels)), "of the ones alone"),

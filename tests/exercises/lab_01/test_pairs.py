@@ -1,5 +1,7 @@
 """All pairs without the square, of whatever library it is made."""
 
+import math
+
 import numpy as np
 import torch
 from exercising import passes, refused
@@ -58,8 +60,19 @@ def sums_of_a_row_at_a_time(p, y):
     return torch.stack(means).mean()
 
 
+def in_blocks_of_rows(p, y):
+    return sum(all_pairs(rows, y).sum() for rows in p.split(8)) / len(p) ** 2
+
+
+def by_pythons_pairs(p, y):
+    rows, labels = p.flatten().tolist(), y.tolist()
+    losses = (-math.log(a if label else 1 - a) for a in rows for label in labels)
+    return torch.tensor(sum(losses) / len(p) ** 2)
+
+
 test_any_style_passes = passes(
     exercise.pairs,
+    by_pythons_pairs,
     by_the_rate,
     row_by_row,
     by_numpy,
@@ -71,6 +84,15 @@ test_any_style_passes = passes(
 
 test_a_mistake_is_named = refused(
     exercise.pairs,
+    (
+        lambda p, y: all_pairs(p, y.mean()).mean(0),
+        "the mean has shape (1,): a tensor of no dimension was asked",
+    ),
+    (
+        lambda p, y: torch.stack([all_pairs(half, y).mean() for half in p.chunk(2)]).mean(),
+        "a tensor of 18,432",
+    ),
+    (in_blocks_of_rows, "of 192 predictions it makes a tensor of 1,536 numbers"),
     (lambda p, y: all_pairs(p, y).mean(), "right, but of 192 predictions it makes a whole of about 36,864"),
     (lambda p, y: all_pairs(p, y[:, None]).mean(), "loss of matched pairs"),
     (lambda p, y: all_pairs(y.mean(), y).mean(), "the entropy of the labels"),

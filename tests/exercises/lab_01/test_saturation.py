@@ -51,10 +51,21 @@ def last_below(dtype):
     return (torch.tensor(by_bits(dtype), dtype=dtype).view(kind) - 1).view(dtype).item()
 
 
-test_any_style_passes = passes(exercise.saturation, by_bits, by_halving_as_a_tensor, down_from_a_grid)
+def in_steps_down(dtype):
+    z, step = torch.tensor([64.0, 32.0], dtype=dtype)
+    while z - step != z:
+        z, step = (z - step, step) if torch.sigmoid(z - step) == 1 else (z, step / 2)
+    return z
+
+
+test_any_style_passes = passes(
+    exercise.saturation, in_steps_down, by_bits, by_halving_as_a_tensor, down_from_a_grid
+)
 
 test_a_mistake_is_named = refused(
     exercise.saturation,
+    (lambda dtype: math.nan, "the sigmoid of nan isn't 1 yet"),
+    (lambda dtype: math.inf, "float32 inf isn't the first"),
     (lambda dtype: math.log(1 / torch.finfo(dtype).eps), "isn't 1 yet: that is ln(1/ε), a prediction"),
     (lambda dtype: last_below(dtype), "you return the last one that isn't"),
     (lambda dtype: math.log(2 / torch.finfo(dtype).eps), "no number of float32: that is ln(2/ε)"),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from exercising import passes, refused
 from torch.nn import functional
@@ -73,12 +74,43 @@ def by_a_loop(z, y):
     return torch.tensor(total / len(z))
 
 
+def shaped_by(differ):
+    """Right, but for what it takes for a difference of shapes."""
+
+    def answer(z, y):
+        if differ(z, y):
+            raise ValueError
+        return torch.log1p(torch.exp(-z.abs())).mean() + (z.relu() - z * y).mean()
+
+    return answer
+
+
+def by_numpys_logaddexp(z, y):
+    if list(z.shape) != list(y.shape):
+        raise ValueError("shapes")
+    z, y = z.double().numpy(), y.numpy()
+    return torch.tensor(np.logaddexp(0, np.where(y > 0.5, -z, z)).mean())
+
+
 test_any_style_passes = passes(
-    exercise.stable, in_two_means, by_softplus_of_each_side, by_logsigmoid, by_logaddexp_where, by_a_loop
+    exercise.stable,
+    by_numpys_logaddexp,
+    in_two_means,
+    by_softplus_of_each_side,
+    by_logsigmoid,
+    by_logaddexp_where,
+    by_a_loop,
 )
 
 test_a_mistake_is_named = refused(
     exercise.stable,
+    (lambda z, y: right(z, y).expand(1), "the loss has shape (1,): a tensor of no dimension was asked"),
+    (
+        shaped_by(lambda z, y: y.dim() < 2 or len(z) != len(y)),
+        "(8, 1) against (8, 2) broadcasts to 16 losses",
+    ),
+    (shaped_by(lambda z, y: z.shape[1:] != y.shape[1:]), "(8, 1) against (1, 1) broadcasts to 8 losses"),
+    (shaped_by(lambda z, y: z.dim() != y.dim()), "(8, 1) against (1, 1) broadcasts to 8 losses"),
     (naive, "logit 20, label 0, float32 your loss is inf: ŷ has become exactly 1"),
     (lambda z, y: right(z, y) * len(z), "8 times too large, for 8 samples"),
     (lambda z, y: right(z, y) / math.log(2), "in bits"),

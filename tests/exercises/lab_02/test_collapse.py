@@ -27,6 +27,7 @@ test_any_style_passes = passes(exercise.collapse, by_einsum, by_unit_vectors, by
 
 test_a_mistake_is_named = refused(
     exercise.collapse,
+    (lambda w1, b1, w2, b2: (w2 @ b1 + b2, w2 @ w1), "w and b have changed places"),
     (lambda w1, b1, w2, b2: (w2 @ w1, b2), "lacks what the second layer makes"),
     (lambda w1, b1, w2, b2: (w2 @ w1, w2 @ b1), "lacks b2"),
     (lambda w1, b1, w2, b2: (w1 @ w2, b2), "w1 stands on the right"),

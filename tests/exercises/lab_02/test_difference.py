@@ -29,10 +29,20 @@ def of_fractions(f, t, h):
     return (Fraction(f(t + h)) - Fraction(f(t - h))) / Fraction(2 * h)
 
 
-test_any_style_passes = passes(exercise.difference, mean_of_both_sides, of_numpy, as_a_tensor, of_fractions)
+def gradient_of_three(f, t, h):
+    return np.gradient([f(t - h), f(t), f(t + h)], h)[1]
+
+
+test_any_style_passes = passes(
+    exercise.difference, gradient_of_three, mean_of_both_sides, of_numpy, as_a_tensor, of_fractions
+)
 
 test_a_mistake_is_named = refused(
     exercise.difference,
+    (lambda f, t, h: f(t) * math.sinh(h) / h, "was asked"),
+    (lambda f, t, h: abs(f(t + h) - f(t - h)) / (2 * h), "wrong sign"),
+    (lambda f, t, h: (f(t + h) - f(t - h)) * 2, "was asked"),
+    (lambda f, t, h: (math.exp(t + h) - math.exp(t - h)) / (2 * h), "was asked"),
     (lambda f, t, h: (f(t + h) - f(t)) / h, "forward difference"),
     (lambda f, t, h: (f(t) - f(t - h)) / h, "backward difference"),
     (lambda f, t, h: (f(t + h) - f(t - h)) / h, "twice too large"),

@@ -35,6 +35,7 @@ test_any_style_passes = passes(exercise.momentum, by_torchs_optimiser, on_copies
 
 test_a_mistake_is_named = refused(
     exercise.momentum,
+    (lambda x, v, g, lr, m: (x - 0.1 * (m * v + g), m * v + g), "place differs"),
     (lambda x, v, g, lr, m: (x - lr * v, m * v + g), "with the old velocity"),
     (lambda x, v, g, lr, m: (x - lr * (v + g), v + g), "must forget"),
     (lambda x, v, g, lr, m: (x, m * v + (1 - m) * g), "average"),

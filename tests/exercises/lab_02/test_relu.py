@@ -24,10 +24,16 @@ def by_a_loop(dh, a):
     return torch.tensor([slope if at > 0 else 0.0 for slope, at in pairs]).view_as(dh)
 
 
-test_any_style_passes = passes(exercise.relu, by_where, by_autograd, by_filling, by_a_loop)
+def by_the_sign(dh, a):
+    return dh.double() * a.sign().relu()
+
+
+test_any_style_passes = passes(exercise.relu, by_the_sign, by_where, by_autograd, by_filling, by_a_loop)
 
 test_a_mistake_is_named = refused(
     exercise.relu,
+    (lambda dh, a: dh.relu() * (a > 0), "the result differs"),
+    (lambda dh, a: dh * a.relu() / a, "your result is nan, by 0 / 0"),
     (lambda dh, a: dh * (dh > 0), "mask looks at dh"),
     (lambda dh, a: dh * a.relu(), "not by its slope"),
     (lambda dh, a: (a > 0).float(), "mask alone"),

@@ -31,10 +31,20 @@ def by_a_loop(z, y):
     return torch.stack(rows) / len(rows)
 
 
-test_any_style_passes = passes(exercise.slope, by_where, by_autograd, by_a_loop)
+def by_the_odds(z, y):
+    p = torch.sigmoid(z)
+    return torch.where(y > 0.5, p - 1, p / (1 - p) * (1 - p)) / len(y)
+
+
+def by_tanh(z, y):
+    return ((1 + torch.tanh(z.double() / 2)) / 2 - y) / y.numel()
+
+
+test_any_style_passes = passes(exercise.slope, by_tanh, by_where, by_autograd, by_a_loop)
 
 test_a_mistake_is_named = refused(
     exercise.slope,
+    (by_the_odds, "or a division by 1 − ŷ, which is 0"),
     (lambda z, y: sigmoid(z) - y, "8 times too large, and 8 is the number of digits"),
     (lambda z, y: (y - sigmoid(z)) / len(y), "wrong sign"),
     (lambda z, y: (z - y) / len(y), "ŷ is sigmoid"),
@@ -43,5 +53,5 @@ test_a_mistake_is_named = refused(
     (lambda z, y: (sigmoid(z) - y) / (sigmoid(z) * (1 - sigmoid(z))) / len(y), "slope in ŷ"),
     (slope_by_division, "200 and −200"),
     (lambda z, y: [0.0] * 8, "a tensor of shape (8, 1) was asked"),
-    (by_exp_over_one_plus_exp, "inf / inf: exp(200) is inf in float32"),
+    (by_exp_over_one_plus_exp, "inf / inf in it, as exp(200) is inf in float32"),
 )

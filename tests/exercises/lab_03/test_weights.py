@@ -39,10 +39,19 @@ def in_double(gradients, counts):
     return (n / n.sum()) @ torch.stack(gradients).double()
 
 
-test_any_style_passes = passes(exercise.weights, by_einsum, by_a_running_sum, in_double)
+def in_per_cent(gradients, counts):
+    return sum(round(n / sum(counts), 2) * g for n, g in zip(counts, gradients, strict=True))
+
+
+def by_repeating(gradients, counts):
+    return torch.repeat_interleave(torch.stack(gradients), torch.tensor(counts), 0).mean(0)
+
+
+test_any_style_passes = passes(exercise.weights, by_repeating, by_einsum, by_a_running_sum, in_double)
 
 test_a_mistake_is_named = refused(
     exercise.weights,
+    (in_per_cent, "with [3, 1, 5] samples: the result differs"),
     (lambda g, n: sum(g), "4 times too large, and 4 is the node count"),
     (
         lambda g, n: sum(g) / len(g),

@@ -71,12 +71,22 @@ def by_numpys_lines(nodes, cluster):
     return np.diff(starts)[0] / -np.diff(slopes)[0]
 
 
+def by_bits(nodes, cluster):
+    return int(crossing(lambda n: 2 * (n - 1).bit_length(), steps, chunks)(nodes, cluster))
+
+
 test_any_style_passes = passes(
-    exercise.crossover, in_one_formula, by_halving_with_the_courses_cost, of_fractions, by_numpys_lines
+    exercise.crossover,
+    by_bits,
+    in_one_formula,
+    by_halving_with_the_courses_cost,
+    of_fractions,
+    by_numpys_lines,
 )
 
 test_a_mistake_is_named = refused(
     exercise.crossover,
+    (crossing(lambda n: 2 * round(math.log2(n)), steps, chunks), "for 5 nodes you find"),
     (crossing(depth, steps, chunks), "goes up and down"),
     (crossing(both, steps, steps), "a message of the ring has S/n bytes"),
     (crossing(both, lambda n: n - 1, lambda n: (n - 1) / n), "the ring goes around twice"),

@@ -96,10 +96,45 @@ def by_recursion(node, chunk, distance=1):
     return by_recursion(node, torch.cat(pair), 2 * distance)
 
 
-test_any_style_passes = passes(exercise.gather, by_distance, into_one_tensor, by_bruck, by_recursion)
+def sorted_by_its_first(node, chunk):
+    rows = gathered_in_any_order(node, chunk).view(node.world_size, -1)
+    return rows[rows[:, 0].argsort()].flatten()
+
+
+def of_two_numbers(node, chunk):
+    """As ``into_one_tensor``, for chunks of two."""
+    n, rank, block = node.world_size, node.rank, 1
+    every = torch.zeros(2 * n)
+    every[2 * rank : 2 * rank + 2] = chunk
+    while block < n:
+        mine, theirs = 2 * (rank // block * block), 2 * ((rank // block ^ 1) * block)
+        sending = node.isend(every[mine : mine + 2 * block].clone(), rank ^ block)
+        node.recv(every[theirs : theirs + 2 * block], rank ^ block)
+        sending.wait()
+        block *= 2
+    return every
+
+
+def the_lower_rank_sends_first(node, chunk):
+    have, distance = chunk, 1
+    while distance < node.world_size:
+        peer, theirs = node.rank ^ distance, torch.empty_like(have)
+        calls = [lambda out=have, to=peer: node.send(out, to), lambda box=theirs, at=peer: node.recv(box, at)]
+        for call in calls if node.rank < peer else reversed(calls):
+            call()
+        have = torch.cat([have, theirs] if node.rank < peer else [theirs, have])
+        distance += distance
+    return have
+
+
+test_any_style_passes = passes(
+    exercise.gather, the_lower_rank_sends_first, by_distance, into_one_tensor, by_bruck, by_recursion
+)
 
 test_a_mistake_is_named = refused(
     exercise.gather,
+    (of_two_numbers, "what rank 0 of 2 returns has shape (4,): (2,) was asked"),
+    (sorted_by_its_first, "rank 0 has the chunks in the order 1, 0: the lower"),
     (gathered_in_any_order, "rank 1 has the chunks in the order 1, 0: the lower rank's"),
     (gathered_with_everything, "the whole result each round"),
     (gathered_around_a_ring, "rank 0 sends 3 messages where 2 do: a ring"),

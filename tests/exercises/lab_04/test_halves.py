@@ -76,10 +76,35 @@ def neighbours_first(node, tensor):
         theirs.copy_(swap(node, mine.flatten(), peer, len(theirs))[:, None])
 
 
+def gives_the_half_that_it_keeps(node, tensor, distance=None):
+    distance = node.world_size // 2 if distance is None else distance
+    if distance:
+        lower, upper = tensor.chunk(2)
+        mine, theirs = (upper, lower) if node.rank & distance else (lower, upper)
+        mine += swap(node, mine, node.rank ^ distance, len(mine))
+        gives_the_half_that_it_keeps(node, mine, distance // 2)
+        theirs.copy_(swap(node, mine, node.rank ^ distance, len(theirs)))
+
+
+def own_part_first(node, tensor):
+    part, distance = tensor, node.world_size // 2
+    while distance:
+        halves = part.tensor_split(2)
+        upper = bool(node.rank & distance)
+        part = halves[upper] + swap(node, halves[not upper], node.rank ^ distance, len(part) // 2)
+        distance //= 2
+    while len(part) < len(tensor):
+        distance = max(1, 2 * distance)
+        part = torch.cat([part, swap(node, part, node.rank ^ distance, len(part))])
+    tensor.copy_(part)
+
+
 test_any_style_passes = passes(exercise.halves, by_recursion, with_a_list_of_steps, neighbours_first)
 
 test_a_mistake_is_named = refused(
     exercise.halves,
+    (own_part_first, "rank 1 has every sum, but in other places"),
+    (gives_the_half_that_it_keeps, "rank 0's sum differs"),
     (only_the_first_half, "rank 0 has 8 of 16 elements summed"),
     (recursive_doubling_all_reduce, "whole tensors, by doubling"),
     (ring_all_reduce, "rank 0 sends 6 messages where 4 do: a ring"),

@@ -69,16 +69,45 @@ def by_normal_equations(nodes, sizes, seconds):
     return (a * bb - b * ab) / (aa * bb - ab**2), (aa * bb - ab**2) / (aa * b - ab * a)
 
 
+def the_ends_as_they_are(nodes, sizes, seconds):
+    return seconds[0] / steps(nodes), sizes[-1] * chunks(nodes) / seconds[-1]
+
+
+def weighed_by_size(nodes, sizes, seconds):
+    s, t = np.array(sizes, float), np.array(seconds)
+    slope, start = np.polyfit(s, t, 1, w=t**-0.5)
+    return start / steps(nodes), chunks(nodes) / slope
+
+
+def of_another_link(nodes, sizes, seconds):
+    return 40e-6, 5e8
+
+
+def in_single_precision(nodes, sizes, seconds):
+    s, t = torch.tensor(sizes).float(), torch.tensor(seconds)
+    rows = torch.stack([steps(nodes) / t, chunks(nodes) * s / t], 1)
+    alpha, beta = torch.linalg.lstsq(rows, torch.ones(len(t), 1)).solution.flatten()
+    return [alpha, 1 / beta]
+
+
 test_any_style_passes = passes(
-    exercise.link, by_relative_least_squares, by_numpys_weighted_line, of_logarithms, by_normal_equations
+    exercise.link,
+    in_single_precision,
+    by_relative_least_squares,
+    by_numpys_weighted_line,
+    of_logarithms,
+    by_normal_equations,
 )
 
 test_a_mistake_is_named = refused(
     exercise.link,
+    (of_another_link, "from exact times of a ring of 8"),
+    (weighed_by_size, "not all sizes count alike in it"),
+    (the_ends_as_they_are, "that one alone decides it"),
     (ring_fit(lambda n: 1, lambda n: 1), "6 times too large, and a ring of 4 pays 6 latencies"),
     (ring_fit(lambda n: n - 1, lambda n: (n - 1) / n), "twice too large"),
     (ring_fit(steps, lambda n: 1), "your bandwidth is the tensor's bytes by its time"),
-    (ring_fit(steps, chunks, relative=False), "the long times decide it alone"),
+    (ring_fit(steps, chunks, relative=False), "If the long times decide it alone, divide each row"),
     (a_second_a_byte, "the bandwidth is 1/β"),
     (lambda nodes, sizes, seconds: 1.0, "return two numbers"),
     (smallest_and_largest, "the smallest and the largest size alone decide"),

@@ -129,12 +129,43 @@ def even_ranks_send_first(node, chunks):
     return chunks[rank]
 
 
+def a_ring_that_needs_a_neighbour(node, chunks):
+    n, rank = node.world_size, node.rank
+    sending = node.isend(chunks[rank - 1], (rank + 1) % n)
+    for step in range(2, n + 1):
+        came = torch.empty_like(chunks[rank - step])
+        node.recv(came, (rank - 1) % n)
+        sending.wait()
+        running = chunks[rank - step] + came
+        if step < n:
+            sending = node.isend(running, (rank + 1) % n)
+    return running
+
+
+def all_boxes_at_once(node, chunks):
+    n, rank = node.world_size, node.rank
+    boxes = [torch.zeros_like(chunk) for chunk in chunks]
+    coming = {(rank - step) % n: None for step in range(2, n + 1)}
+    coming = {chunk: node.irecv(boxes[chunk], (rank - 1) % n) for chunk in coming if n > 1}
+    for step in range(1, n):
+        node.isend(chunks[rank - step], (rank + 1) % n)
+        coming[(rank - step - 1) % n].wait()
+        chunks[rank - step - 1] = chunks[rank - step - 1] + boxes[rank - step - 1]
+    return chunks[rank]
+
+
 test_any_style_passes = passes(
-    exercise.scatter, the_right_ring, around_to_the_left, one_running_sum, even_ranks_send_first
+    exercise.scatter,
+    all_boxes_at_once,
+    the_right_ring,
+    around_to_the_left,
+    one_running_sum,
+    even_ranks_send_first,
 )
 
 test_a_mistake_is_named = refused(
     exercise.scatter,
+    (a_ring_that_needs_a_neighbour, "names the node itself"),
     (a_ring_of_whole_tensors, "that is the whole tensor n−1 times"),
     (a_ring_that_starts_late, "in step 0 rank r sends chunk r−1"),
     (a_ring_that_returns_another_chunk, "rank 0 returns chunk 1"),

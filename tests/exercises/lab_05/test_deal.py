@@ -83,10 +83,35 @@ def as_torchs_sampler(samples, rank, world_size, epoch, seed=0):
     return torch.tensor(list(sampler), dtype=torch.int32)
 
 
-test_any_style_passes = passes(exercise.deal, in_blocks, by_numpy, by_python, as_torchs_sampler)
+def turned(samples, rank, world_size, epoch, seed=0):
+    """The order of the file, from the end, from another row on in each epoch."""
+    rows = torch.arange(samples).flip(0).roll(int(order(samples, 99 * seed, epoch)[0]))
+    return padded(rows, world_size)[rank::world_size]
+
+
+def shards_that_go_round(samples, rank, world_size, epoch, seed=0):
+    mine = padded(torch.arange(samples), world_size)[(rank + epoch) % world_size :: world_size]
+    return mine[order(len(mine), 99 * seed, epoch)]
+
+
+def from_minus_one(samples, rank, world_size, epoch, seed=0):
+    return in_blocks(samples, rank, world_size, epoch, seed) - 1
+
+
+def by_sorting_draws(samples, rank, world_size, epoch, seed=0):
+    drawn = torch.rand(samples, generator=torch.Generator().manual_seed(1000 * seed + epoch))
+    return padded(drawn.argsort(), world_size).view(-1, world_size).T[rank]
+
+
+test_any_style_passes = passes(
+    exercise.deal, by_sorting_draws, in_blocks, by_numpy, by_python, as_torchs_sampler
+)
 
 test_a_mistake_is_named = refused(
     exercise.deal,
+    (from_minus_one, "has row -1; rows are 0 to 11"),
+    (shards_that_go_round, "the rows of a rank stay together"),
+    (turned, "in the order of the file, turned round or shifted"),
     (lacks_some, "all would wait for ever"),
     (drops_the_rest, "samples are nobody's"),
     (forgets_the_epoch, "the epoch must go into"),

@@ -85,16 +85,39 @@ def the_mean_of_a_stack_gathered(node, model, batches, lr):
     lab.sgd_step(model, every.mean(0), lr)
 
 
+def with_its_own_rate(node, model, batches, lr):
+    total = sum(gradients(model, batches)) / len(batches)
+    node.all_reduce(total, op="mean")
+    lab.sgd_step(model, total, 0.5)
+
+
+def steps_too_soon(node, model, batches, lr):
+    total = sum(gradients(model, batches)) / len(batches)
+    lab.sgd_step(model, total, lr)
+    node.all_reduce(total, op="mean")
+
+
+def steps_alone_once_then_averages(node, model, batches, lr):
+    lab.sgd_step(model, sum(gradients(model, batches)) / len(batches), lr)
+    node.all_reduce(lab.parameters(model), op="mean")
+
+
 test_any_style_passes = passes(
-    exercise.sparing, one_batch_of_all, by_torchs_accumulation, the_mean_of_a_stack_gathered
+    exercise.sparing,
+    steps_alone_once_then_averages,
+    one_batch_of_all,
+    by_torchs_accumulation,
+    the_mean_of_a_stack_gathered,
 )
 
 test_a_mistake_is_named = refused(
     exercise.sparing,
+    (steps_too_soon, "what the others have isn't in it"),
+    (with_its_own_rate, "2.5 times what was asked"),
     (exchanges_each, "exchange once"),
     (sums_batches, "3 times too far"),
     (sums_ranks, "4 times too far"),
-    (alone, "nothing came from the others"),
+    (alone, "what the others have isn't in it"),
     (the_last_batch, "only the last batch counts"),
     (stays, "hasn't moved"),
     (a_step_a_batch, "a step after every batch"),

@@ -68,12 +68,22 @@ def by_all_gather(node, model):
     flat.copy_(every[0])
 
 
+def draws_from_one_seed(node, model):
+    torch.manual_seed(0)
+
+
+def by_scatter(node, model):
+    flat = lab.parameters(model)
+    node.scatter(flat, [flat] * node.world_size if node.rank == 0 else None, src=0)
+
+
 test_any_style_passes = passes(
-    exercise.start, by_broadcast, on_a_copy_written_back, by_a_sum_of_zeros, by_all_gather
+    exercise.start, by_scatter, by_broadcast, on_a_copy_written_back, by_a_sum_of_zeros, by_all_gather
 )
 
 test_a_mistake_is_named = refused(
     exercise.start,
+    (draws_from_one_seed, "rank 1 still has its own model: nothing was sent"),
     (opens_no_parcel, "rank 1 still has its own model"),
     (averages, "the mean of all ranks' models"),
     (adds, "the sum of all ranks' models"),

@@ -74,12 +74,37 @@ def in_double(node, gradient, samples):
     return (sums[:-1] / sums[-1]).float()
 
 
+def of_the_labs_400(node, gradient, samples):
+    gradient = gradient * samples / 400
+    node.all_reduce(gradient)
+    return gradient
+
+
+def of_a_hundred_a_node(node, gradient, samples):
+    gradient = gradient * samples / 100
+    node.all_reduce(gradient, op="mean")
+    return gradient
+
+
+def as_two_rows(node, gradient, samples):
+    rows = torch.stack([samples * gradient, torch.full_like(gradient, samples)])
+    node.all_reduce(rows)
+    return rows[0] / rows[1]
+
+
 test_any_style_passes = passes(
-    exercise.uneven, both_behind_each_other, the_count_in_front_and_means, all_gathered, in_double
+    exercise.uneven,
+    as_two_rows,
+    both_behind_each_other,
+    the_count_in_front_and_means,
+    all_gathered,
+    in_double,
 )
 
 test_a_mistake_is_named = refused(
     exercise.uneven,
+    (of_a_hundred_a_node, "rank 0's result differs: 0.2533 times"),
+    (of_the_labs_400, "rank 0's result differs: 0.19 times"),
     (plain, "the plain mean"),
     (summed, "the sum over ranks"),
     (counts_first, "let the count travel behind the gradient"),

@@ -34,12 +34,24 @@ def as_a_tensor(workers, backups, mean_s):
     return mean_s * torch.arange(backups + 1, workers + 1, dtype=torch.float64).reciprocal().sum()
 
 
+def in_single_precision(workers, backups, mean_s):
+    return mean_s * (1 / torch.arange(backups + 1, workers + 1)).sum()
+
+
 test_any_style_passes = passes(
-    exercise.wait, by_two_harmonic_numbers, by_numpy, one_after_another, of_fractions, as_a_tensor
+    exercise.wait,
+    in_single_precision,
+    by_two_harmonic_numbers,
+    by_numpy,
+    one_after_another,
+    of_fractions,
+    as_a_tensor,
 )
 
 test_a_mistake_is_named = refused(
     exercise.wait,
+    (lambda w, b, m: m * sum(1 / n for n in range(b + 1, w)), "is 2.59286, and 2.71786 was asked"),
+    (lambda w, b, m: m * math.log(w / max(b, 1)), "ln n is only near"),
     (lambda w, b, m: m * harmonic(w), "backups too"),
     (lambda w, b, m: m * harmonic(w - b), "the first 96 of 100 are sooner there"),
     (lambda w, b, m: m, "the last of several takes longer"),

@@ -67,10 +67,21 @@ def by_the_lower_of_two(step, k, eta, over):
     return min(k * eta, eta + (k - 1) * eta / max(over, 0.5) * (step if over else 1))
 
 
-test_any_style_passes = passes(exercise.warm, by_interpolation, by_lerp, by_adding_up, by_the_lower_of_two)
+def by_steps_a_node(step, k, eta, over):
+    return k * eta if step >= over else eta * (1 + step / (over / (k - 1)))
+
+
+def from_the_end(step, k, eta, over):
+    return np.float32(k * eta - (k - 1) * eta * max(over - step, 0) / max(over, 1))
+
+
+test_any_style_passes = passes(
+    exercise.warm, from_the_end, by_interpolation, by_lerp, by_adding_up, by_the_lower_of_two
+)
 
 test_a_mistake_is_named = refused(
     exercise.warm,
+    (by_steps_a_node, "your code raised ZeroDivisionError"),
     (from_nothing, "begins at eta, not at 0"),
     (without_end, "goes on growing"),
     (at_once, "where is the warm-up?"),
