@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..helpers import Answer, Wrong, call, same_shape
 from ..machine import Exercise
-from ..values import NO_RETURN, items
+from ..values import NO_RETURN
 
 
 def _codes_of(weight):  # type: ignore[no-untyped-def]
@@ -34,16 +34,25 @@ def _check_codes(answer: Answer) -> str:
             raise Wrong(f"your result {NO_RETURN}")
         if not isinstance(got, tuple | list) or len(got) != 2:
             raise Wrong("return two tensors: the codes, and the scales")
-        _form(got[0], got[1], weight)
-        _judge(got[0], got[1], weight)
+        _form(got[0], weight)
+        _judge(got[0], _scales_of(got[1], weight), weight)
     return "rows of different sizes, one of zeros: within half a step of each row's own"
 
 
-def _form(codes: Any, scales: Any, weight: Tensor) -> None:
+def _form(codes: Any, weight: Tensor) -> None:
     same_shape(codes, weight, "your codes")
     if codes.dtype != torch.int8:
         raise Wrong(f"your codes are {codes.dtype}: torch.int8 was asked, a byte each")
-    found = items(scales.flatten() if isinstance(scales, Tensor) else [scales], "your scales")
+
+
+def _scales_of(got: Any, weight: Tensor) -> Tensor:
+    """A scale a row, from a tensor, an array or a list; (rows, 1) will do."""
+    if got is None:
+        raise Wrong(f"your scales {NO_RETURN}")
+    try:
+        found = torch.as_tensor(got, dtype=torch.float64).flatten()
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"your scales are a {type(got).__name__}: one number a row was asked, (rows,)") from None
     rows, columns = weight.shape
     if len(found) == 1:
         raise Wrong("you have one scale for the whole matrix: a small row becomes zeros. One a row was asked")
@@ -51,10 +60,10 @@ def _form(codes: Any, scales: Any, weight: Tensor) -> None:
         raise Wrong("you have one scale a column: the largest of each *row* was asked, dim=1")
     if len(found) != rows:
         raise Wrong(f"you have {len(found)} scales for {rows} rows: one a row was asked")
+    return found
 
 
 def _judge(codes: Tensor, scales: Tensor, weight: Tensor) -> None:
-    scales = scales.flatten().double()
     if not torch.isfinite(scales).all():
         raise Wrong("a scale is no finite number: nothing may be divided by the zeros of an empty row")
     restored, largest = codes.double() * scales[:, None], weight.abs().amax(dim=1).double()
@@ -72,6 +81,10 @@ def _judge(codes: Tensor, scales: Tensor, weight: Tensor) -> None:
         )
     if bool((codes[~empty].abs().amax(dim=1) < 127).any()):
         raise Wrong("no code of a row reaches 127 in size: its scale is its largest entry / 127")
+    if bool(((scales.abs() * 127 / largest)[~empty] - 1).abs().max() > 1e-3):
+        raise Wrong(
+            "a scale isn't its row's largest entry in size / 127, with which that one comes back as it was"
+        )
 
 
 WRAPS = (

@@ -86,11 +86,17 @@ WITHOUT: dict[str, Callable[..., Sizes]] = {
 def _cases() -> list[tuple[list[float], int, float, float, float]]:
     """Arrivals of many densities; one client in a while, crowds, and all between."""
     cases = []
-    for seed, (rate, most, wait) in enumerate(
-        [(900.0, 4, 2e-3), (2500.0, 8, 1e-3), (150.0, 4, 8e-3), (1800.0, 6, 3e-3), (5000.0, 16, 5e-4)]
+    for seed, (rate, most, wait, a, b) in enumerate(
+        [
+            (900.0, 4, 2e-3, 1.5e-3, 2.5e-4),
+            (2500.0, 8, 1e-3, 1.5e-3, 2.5e-4),
+            (150.0, 4, 8e-3, 4e-3, 1e-4),
+            (1800.0, 6, 3e-3, 1e-3, 4e-4),
+            (5000.0, 16, 5e-4, 2e-3, 1e-4),
+        ]
     ):
         gaps = torch.empty(40).exponential_(rate, generator=torch.Generator().manual_seed(seed))
-        cases.append((gaps.double().cumsum(0).tolist(), most, wait, 1.5e-3, 2.5e-4))
+        cases.append((gaps.double().cumsum(0).tolist(), most, wait, a, b))
     return cases
 
 

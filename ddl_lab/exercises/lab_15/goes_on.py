@@ -21,6 +21,8 @@ CASES: tuple[tuple[dict[int, float], set[int], int], ...] = (
     ({}, set(), 3),
     ({4: 0.9}, set(), 3),
     ({0: 0.6, 1: 0.7, 2: 0.5, 3: 0.9}, {3}, 3),
+    ({3: 0.6, 0: 0.8, 2: 0.5}, set(), 3),  # trial 0 is a trial
+    ({8: 0.91, 2: 0.85, 7: 0.88, 5: 0.4}, {8}, 2),  # a half of four, where a third would be one
 )
 
 
@@ -66,7 +68,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
 
 
 def _check_goes_on(answer: Answer) -> str:
-    found = [_trial(call(answer, dict(heard), set(gone), eta), heard) for heard, gone, eta in CASES]
+    found = [_trial(_called(answer, heard, gone, eta), heard) for heard, gone, eta in CASES]
     asked = [_goes_on(*case) for case in CASES]
     if found == asked:
         return "rungs of none to six trials, some of them gone on before"
@@ -79,6 +81,14 @@ def _check_goes_on(answer: Answer) -> str:
         f"heard = {heard}, gone = {gone or '{}'}, eta = {eta}: you say {found[place]}, and {asked[place]} "
         "was asked"
     )
+
+
+def _called(answer: Answer, heard: Mapping[int, float], gone: Set[int], eta: int) -> object:
+    kept = set(gone)
+    got = call(lambda heard, eta: answer(heard, kept, eta), dict(heard), eta)
+    if kept != gone:
+        raise Wrong("your function changes its argument gone: whoever called it still needs it as it was")
+    return got
 
 
 def _trial(got: object, heard: Mapping[int, float]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
@@ -15,6 +16,11 @@ CASES = (
     (700.0, 4e-3, 1.2e-3),
     (900.0, 4e-3, 1.2e-3),  # 1.08 s of work come in a second
     (9000.0, 2e-3, 0.0),
+    (1000.0, 5e-3, 3e-4),  # 7.14: 8, and not 7, which is nearer
+    (1024.0, 2**-7, 2**-11),  # 16 to the last bit: no rounding leaves it at 17
+    (2000.0, 4.03e-3, 4.89e-4),  # 367: not to be found among the first few
+    (300.0, 0.0, 2e-3),  # a pass that costs nothing by itself: 1 is the least
+    (1000.0, 1e-3, 1e-3),  # the second is full with b alone, and a comes on top
 )
 
 
@@ -38,7 +44,7 @@ def _check_keeps_up(answer: Answer) -> str:
         if got is None:
             raise Wrong(f"{told}: you return None, but a batch of {asked} keeps up")
         _judge(got, asked, (rate, a, b), told)
-    return "easy, hard and hopeless rates, and a pass that costs nothing a sample"
+    return "easy, hard and hopeless rates, those on the edge, passes without a or without b"
 
 
 def _judge(got: object, asked: int, case: tuple[float, float, float], told: str) -> None:
@@ -49,7 +55,9 @@ def _judge(got: object, asked: int, case: tuple[float, float, float], told: str)
     size = whole(int(size), told)
     if size < 1:
         raise Wrong(f"{told}: your batch is {size}: it holds a request at least")
-    if size == asked or (size == asked + 1 and abs(asked / (a + b * asked) - rate) < 1e-6 * rate):
+    exact = Fraction(a) * Fraction(rate) / (1 - Fraction(b) * Fraction(rate))  # of the floats as they are
+    rounded = exact.denominator > 1 and abs(asked / (a + b * asked) - rate) < 1e-6 * rate
+    if size == asked or (size == asked + 1 and rounded):
         return
     for words, wrong in (
         ("you forgot b: a larger batch takes longer as well", math.ceil(a * rate)),

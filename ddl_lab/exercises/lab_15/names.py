@@ -19,6 +19,7 @@ Shapes = dict[str, tuple[int, ...]]
 CASES: tuple[Shapes, ...] = (
     {"0.weight": (4, 3), "0.bias": (4,), "2.weight": (1, 4), "2.bias": (1,)},
     {"2.weight": (2, 5), "2.bias": (2,), "0.weight": (5, 5), "0.bias": (5,), "scale": ()},
+    {"0.weight": (3, 1, 2, 2), "0.bias": (3,), "2.weight": (2, 3, 4), "2.bias": (2,)},
 )
 
 
@@ -45,7 +46,7 @@ def _check_names(answer: Answer) -> str:
         if extra := [name for name in got if name not in shapes]:
             raise Wrong(f"{extra[0]!r} is in your dict, and no name in shapes")
         _compare(got, expected, flat, shapes)
-    return "two networks, one whose second layer comes first, and a part that is a single number"
+    return "three networks, one whose second layer comes first, a single number, a convolution"
 
 
 def _size(shape: Iterable[int]) -> int:

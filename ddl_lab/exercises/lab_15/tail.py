@@ -16,6 +16,7 @@ CASES = (
     ([[3.0, 1.0, 2.0], [9.0, 8.0], [7.5]], 0.5),
     ([[3.0, 1.0, 2.0], [9.0, 8.0], [7.5]], 0.95),
     ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], 0.4),
+    ([[2.0, 9.0, 9.0], [9.0, 4.0]], 0.5),  # equal ones are requests, too
 )
 
 
@@ -46,6 +47,7 @@ def _check_tail(answer: Answer) -> str:
             ("that is the mean: it hides the slow ones", _mean_of(together)),
             ("you sorted the slowest first: that many are *slower*, and should be no slower",
              together[::-1][math.ceil(share * len(together)) - 1]),
+            ("you count equal latencies once: each is a request", _tail([list(set(together))], share)),
             ("rounded to the nearest: *at least* the share must be no slower, so round up",
              together[max(0, round(share * len(together)) - 1)]),
             ("that lies between two requests: it should be one that was measured", smooth),

@@ -63,8 +63,8 @@ MISTAKES: dict[str, Callable[..., int | None]] = {
     "Who is done exactly at the deadline is in time": lambda h, d, f: _among(
         [n for n in h if h[n] < d], lambda n: h[n] * (n + f)
     ),
-    "What is paid by the hour besides is left out: the faster one saves it": lambda h, d, f: _among(
-        [n for n in h if h[n] <= d], lambda n: h[n] * n
+    "What is paid by the hour besides is hours · fixed: the faster one saves some of it": lambda h, d, f: (
+        _among([n for n in h if h[n] <= d], lambda n: h[n] * n)
     ),
     "That is the fastest: what it costs is nodes times hours": lambda h, d, f: _among(
         [n for n in h if h[n] <= d], lambda n: h[n]

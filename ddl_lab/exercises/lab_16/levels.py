@@ -8,7 +8,7 @@ from ..mistakes import check_number
 
 INSIDE, BETWEEN = (5e-6, 1e10), (50e-6, 1e9)
 CASES = (
-    (4, 8, 800_000, INSIDE, BETWEEN),
+    (4, 8, 960_000, INSIDE, BETWEEN),
     (4, 2, 1_600_000, (2e-6, 3e11), (2e-5, 2.5e10)),
     (2, 16, 64_000_000, INSIDE, BETWEEN),
     (16, 4, 6_400, (1e-6, 1e9), (3e-4, 1e8)),

@@ -57,7 +57,8 @@ def _mistakes(sigma: float, kappa: float) -> list[tuple[str, float]]:
         ("1 + sigma: sigma is taken away from 1", math.sqrt((1 + sigma) / kappa)),
         ("the root takes in both: √(1 − sigma) alone is divided with you", math.sqrt(1 - sigma) / kappa),
     ):  # fmt: skip
-        found += [(words, kind(wrong)) for kind in (float, round, math.floor, math.ceil)]
+        counts = {kind(wrong) for kind in (round, math.floor, math.ceil)}
+        found += [(words, wrong)] + [(words, count) for count in counts if count > 1]  # 1 has many causes
     return found
 
 

@@ -42,7 +42,26 @@ def as_a_list_in_double(weight):
     return [(weight / scales[:, None]).round().clamp(-127, 127).char(), scales]
 
 
-test_any_style_passes = passes(exercise.codes, with_a_floor, by_a_loop, with_numpy, as_a_list_in_double)
+def with_the_scales_as_a_list(weight):
+    codes, scales = with_a_floor(weight)
+    return codes, scales.tolist()
+
+
+def below_0_where_the_largest_is(weight):
+    largest = weight.gather(1, weight.abs().argmax(1, keepdim=True))
+    scales = torch.where(largest == 0, 1.0, largest / 127)
+    return (weight / scales).round().to(torch.int8), scales.numpy()
+
+
+test_any_style_passes = passes(
+    exercise.codes,
+    with_a_floor,
+    by_a_loop,
+    with_numpy,
+    as_a_list_in_double,
+    with_the_scales_as_a_list,
+    below_0_where_the_largest_is,
+)
 
 
 def one_scale(weight):
@@ -75,6 +94,11 @@ def inverse(weight):
     return codes, 1 / scales.clamp(min=1e-6)
 
 
+def by_half_a_step_more(weight):
+    scales = weight.abs().amax(dim=1).clamp(min=1e-30) / 127.5
+    return (weight / scales[:, None]).round().clamp(-127, 127).to(torch.int8), scales
+
+
 test_a_mistake_is_named = refused(
     exercise.codes,
     (one_scale, "one scale for the whole matrix"),
@@ -85,6 +109,8 @@ test_a_mistake_is_named = refused(
     (inverse, "codes times scales are far from the weights"),
     (lambda w: coded(w, 2 * scales_of(w)), "you are off by"),
     (lambda w: (with_a_floor(w)[0].float(), scales_of(w)), "torch.int8 was asked"),
+    (by_half_a_step_more, "its row's largest entry in size / 127"),
+    (lambda w: (with_a_floor(w)[0], {"scales": scales_of(w)}), "your scales are a dict"),
     (lambda w: with_a_floor(w)[0], "return two tensors"),
     (lambda w: (with_a_floor(w)[0], scales_of(w) * float("inf")), "no finite number"),
 )

@@ -55,6 +55,8 @@ test_a_mistake_is_named = refused(
     *((variant, words) for words, variant in WITHOUT.items()),
     (lambda s, most, wait, a, b: _batches(s, most, wait, a, b)[:-1], "each of them is answered, once"),
     (lambda s, most, wait, a, b: [1] * len(s), "case 1"),
+    (lambda s, most, wait, a, b: _batches(s, most, wait, 1.5e-3, b), "a = 0.00"),
+    (lambda s, most, wait, a, b: _batches(s, most, wait, a, 2.5e-4), "a = 0.00"),
     (lambda s, most, wait, a, b: len(s), "a list was asked"),
 )
 

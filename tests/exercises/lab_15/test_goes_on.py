@@ -37,6 +37,19 @@ def with_numpy(heard, gone, eta):
 test_any_style_passes = passes(exercise.goes_on, by_a_heap, by_counting_the_better, with_numpy)
 
 
+def notes_who_goes(heard, gone, eta):
+    trial = by_a_heap(heard, gone, eta)
+    if trial is not None:
+        gone.add(trial)
+    return trial
+
+
+def eats_heard(heard, gone, eta):
+    trial = by_a_heap(heard, gone, eta)
+    heard.pop(trial, None)
+    return trial
+
+
 def by_rule(rule):
     return lambda heard, gone, eta: _chosen(heard, gone, eta, **rule)
 
@@ -46,6 +59,10 @@ test_a_mistake_is_named = refused(
     *((by_rule(rule), words) for words, rule in MISTAKES.items()),
     (lambda heard, gone, eta: max(heard.values(), default=None), "a whole number"),
     (lambda heard, gone, eta: heard.get(-1), "you say None, and 1 was asked"),
+    (lambda heard, gone, eta: by_a_heap(heard, gone, eta) or None, "you say None, and 0 was asked"),
+    (lambda heard, gone, eta: by_a_heap(heard, gone, 3), "you say None, and 7 was asked"),
+    (notes_who_goes, "changes its argument gone"),
+    (eats_heard, "changes its argument heard"),
     (lambda heard, gone, eta: 99, "which is no trial in"),
 )
 

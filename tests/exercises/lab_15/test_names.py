@@ -71,6 +71,15 @@ def flat_parts(flat, shapes):
     return {name: part.flatten() for name, part in by_split(flat, shapes).items()}
 
 
+def of_two_dimensions(flat, shapes):
+    parts, start = {}, 0
+    for name, shape in shapes.items():
+        size = shape[0] * shape[1] if len(shape) > 1 else count(shape)
+        parts[name] = flat[start : start + size].view(shape)
+        start += size
+    return parts
+
+
 def one_late(flat, shapes):
     return by_split(flat.roll(-1), shapes)
 
@@ -93,5 +102,6 @@ test_a_mistake_is_named = refused(
     (lambda flat, shapes: list(by_split(flat, shapes).values()), "a dict of tensors by their name"),
     (lambda flat, shapes: {"0.weight": flat[:12].view(4, 3)}, "there is no '0.bias'"),
     (lambda flat, shapes: by_split(flat, shapes) | {"flat": flat}, "no name in shapes"),
+    (of_two_dimensions, "is invalid for input of size"),
     (writing, "changes its argument flat"),
 )

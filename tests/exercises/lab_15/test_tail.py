@@ -41,6 +41,11 @@ def by_popping(latencies, share):
 
 test_any_style_passes = passes(exercise.tail, by_counting, with_numpy, with_torch, by_popping)
 
+
+def of_a_set(latencies, share):
+    return own({ms for client in latencies for ms in client}, share)
+
+
 test_a_mistake_is_named = refused(
     exercise.tail,
     (lambda ms, s: sum(own(c, s) for c in ms) / len(ms), "few slow requests of one client weigh as much"),
@@ -52,5 +57,6 @@ test_a_mistake_is_named = refused(
     (lambda ms, s: np.quantile(together(ms), s), "lies between two requests"),
     (lambda ms, s: together(ms)[min(int(s * len(together(ms))), len(together(ms)) - 1)], "one too far"),
     (lambda ms, s: together(ms)[round(s * len(together(ms))) - 1], "rounded to the nearest"),
+    (of_a_set, "you count equal latencies once"),
     (lambda ms, s: {}.get(s), "is there a `return`"),
 )

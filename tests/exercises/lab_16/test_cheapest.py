@@ -46,6 +46,8 @@ test_a_mistake_is_named = refused(
     (choosing(bill, late=True), "misses the deadline"),
     (choosing(bill, strict=True), "exactly at the deadline"),
     (choosing(lambda h, n, f: h[n] * n), "paid by the hour besides"),
+    (choosing(lambda h, n, f: h[n] * n + f), "is hours · fixed"),
+    (choosing(lambda h, n, f: n * (h[n] + f)), "is hours · fixed"),
     (choosing(lambda h, n, f: h[n]), "That is the fastest"),
     (choosing(lambda h, n, f: n), "the fewest nodes in time"),
     (choosing(lambda h, n, f: -h[n]), "and the slowest"),

@@ -53,5 +53,10 @@ test_a_mistake_is_named = refused(
     (lambda h, m, s, i, b: rings(m, h, s / m, s / m / h, b, b), "slow links for all"),
     (lambda h, m, s, i, b: rings(1, h * m, 0, s / m / h, i, b), "the flat ring"),
     (lambda h, m, s, i, b: rings(m, h, s / m, s / m / h, i, b) / 2, "half of it"),
+    (
+        lambda h, m, s, i, b: stage_by_stage(h, m, s, i, b) - rings(m, 1, s / m, 0, i, b) / 2,
+        "all-gather at the end",
+    ),
+    (lambda h, m, s, i, b: stage_by_stage(h, m, s, i, b) - rings(1, h, 0, s / m / h, i, b) / 2, "two laps"),
     (returns_nothing, "is there a `return`"),
 )

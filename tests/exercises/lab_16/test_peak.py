@@ -48,6 +48,7 @@ test_a_mistake_is_named = refused(
     (lambda s, k: math.floor(math.sqrt((1 - s) / k)) + 1, "the other neighbour is better"),
     (lambda s, k: round(math.sqrt((1 - s) / k)), "one node is the least"),
     (lambda s, k: max(1, round(math.sqrt((1 - s) / k))), "the other neighbour is better"),
+    (lambda s, k: max(range(1, 2000), key=lambda n: speedup(n, s, k) / n), "your count is 1, a speed-up of"),
     (lambda s, k: 64, "a speed-up of"),
     (returns_nothing, "is there a `return`"),
 )
