@@ -76,10 +76,14 @@ def _trained(answer: Answer) -> tuple[list[Any], Tensor, list[str]]:
         answer(wrapped, optimizer, nn.functional.mse_loss, x, y) for x, y in zip(rows, targets, strict=True)
     ]
     never = (
-        [] if wrapped.goes_back else ["there is no loss.backward(): no gradient is made, and none averaged"]
+        []
+        if wrapped.goes_back
+        else ["no gradient of the model is made, and none averaged: loss.backward() does both"]
     )
     never += (
-        [] if optimizer.steps else ["there is no optimizer.step(): the gradient is there, and nobody uses it"]
+        []
+        if optimizer.steps
+        else ["there is no optimizer.step(): what it makes of the gradient is its own business"]
     )
     return got, parameters(copy.deepcopy(layer)).clone(), never
 

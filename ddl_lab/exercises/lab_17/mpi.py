@@ -45,8 +45,15 @@ class StandIn:
     def Allreduce(self, sendbuf: Any, recvbuf: Any, op: str = "sum") -> None:
         """All ranks' arrays reduced into each one's ``recvbuf``."""
         sent, received = _array(sendbuf), _array(recvbuf)
+        if received is None:
+            raise Wrong("MPI.IN_PLACE stands first, for what is sent; what is received into is an array")
         if sent is None:
             sent = received
+        elif (sent.dtype, sent.size) != (received.dtype, received.size):
+            raise Wrong(
+                f"mpi4py refuses to send {sent.size:,} numbers of {sent.dtype} and receive {received.size:,} "
+                f"of {received.dtype}; np.empty_like makes an array of one kind with another"
+            )
         elif np.shares_memory(sent, received):
             raise Wrong("MPI refuses one array as both: *buffers must not be aliased*. MPI.IN_PLACE sends it")
         self._reduce(sent, received, op)

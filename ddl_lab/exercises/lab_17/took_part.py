@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 from ..helpers import Answer, Wrong
@@ -22,12 +23,17 @@ def _raised(answer: Answer, index: int, world: int, asked: int) -> str | None:
     try:
         answer(accelerator, asked)
     except Exception as error:
-        if isinstance(error, AttributeError | NameError | TypeError):
-            raise  # the learner's slip, told with its line
+        slip = isinstance(error, AttributeError | NameError | TypeError)
+        if slip and not _names_both(str(error), world, asked):
+            raise  # told with its line
         return str(error)
     except SystemExit as error:
         return str(error.code)
     return None
+
+
+def _names_both(said: str, world: int, asked: int) -> bool:
+    return {str(world), str(asked)} <= set(re.findall("[0-9]+", said))
 
 
 def _check_took_part(answer: Answer) -> str:
@@ -40,7 +46,7 @@ def _check_took_part(answer: Answer) -> str:
         said = _raised(answer, index, world, asked)
         if said is None:
             raise Wrong(_missed(answer, index, world, asked))
-        if not {str(world), str(asked)} <= set("".join(c if c.isdigit() else " " for c in said).split()):
+        if not _names_both(said, world, asked):
             raise Wrong(
                 f"you raise {said!r}: name both numbers, {asked} asked and {world} that take part, or "
                 "whoever reads the log at night has to guess"

@@ -47,6 +47,22 @@ def ordered(*names, through=True, told=float):
 RIGHT = "zero_grad", "backward", "step"
 
 
+def cut_off(model, optimizer, loss_of, x, y):
+    optimizer.zero_grad()
+    loss = loss_of(model(x).detach().requires_grad_(), y)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def by_hand(model, optimizer, loss_of, x, y):
+    loss = ordered("zero_grad", "backward")(model, optimizer, loss_of, x, y)
+    with torch.no_grad():
+        for p in model.parameters():
+            p -= optimizer.param_groups[0]["lr"] * p.grad
+    return loss
+
+
 def loss_after(model, optimizer, loss_of, x, y):
     ordered(*RIGHT)(model, optimizer, loss_of, x, y)
     return loss_of(model(x), y).item()
@@ -59,7 +75,9 @@ test_a_mistake_is_named = refused(
     (ordered("backward", "zero_grad", "step"), "the step finds nothing"),
     (ordered("step", "zero_grad", "backward"), "the step comes before backward"),
     (ordered("zero_grad", "backward"), "there is no optimizer.step()"),
-    (ordered("zero_grad", "step"), "there is no loss.backward()"),
+    (ordered("zero_grad", "step"), "loss.backward() does both"),
     (ordered(*RIGHT, told=lambda loss: None), "what you return for step 1 is None"),
+    (cut_off, "no gradient of the model is made"),
+    (by_hand, "is its own business"),
     (loss_after, "the loss before the step was"),
 )

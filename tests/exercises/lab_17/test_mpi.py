@@ -50,6 +50,17 @@ def aliased(MPI, ranks, gradient):
     gradient /= ranks.Get_size()
 
 
+def into_doubles(MPI, ranks, gradient):
+    total = np.zeros(len(gradient))
+    ranks.Allreduce(gradient, total, op=MPI.SUM)
+    gradient[:] = total / ranks.Get_size()
+
+
+def in_place_of_the_other(MPI, ranks, gradient):
+    ranks.Allreduce(gradient, MPI.IN_PLACE, op=MPI.SUM)
+    gradient /= ranks.Get_size()
+
+
 def to_one(MPI, ranks, gradient):
     total = np.empty_like(gradient)
     ranks.Reduce(gradient, total, op=MPI.SUM, root=0)
@@ -75,6 +86,12 @@ test_a_mistake_is_named = refused(
     (returned, "you return the mean, and in place was asked"),
     (pickled, "with a small a pickles the array"),
     (aliased, "buffers must not be aliased"),
+    (into_doubles, "numbers of float32 and receive 50 of float64"),
+    (
+        lambda MPI, ranks, gradient: ranks.Allreduce(gradient, np.empty(1, np.float32)),
+        "and receive 1 of float32",
+    ),
+    (in_place_of_the_other, "MPI.IN_PLACE stands first"),
     (to_one, "is still its own"),
     (and_back, "one Allreduce does it"),
     (only_divided, "add up all of them"),

@@ -17,6 +17,12 @@ def by_two_cases(accelerator, asked):
         raise ValueError(f"too many: {accelerator.num_processes}, not {asked}")
 
 
+def by_a_type(accelerator, asked):
+    world = accelerator.num_processes
+    if world != asked:
+        raise TypeError("asked, and there:", asked, world)
+
+
 def by_exit(accelerator, asked):
     import sys
 
@@ -24,7 +30,7 @@ def by_exit(accelerator, asked):
         sys.exit(f"asked {asked}, there {accelerator.num_processes}")
 
 
-test_any_style_passes = passes(exercise.took_part, by_assert, by_two_cases, by_exit)
+test_any_style_passes = passes(exercise.took_part, by_assert, by_two_cases, by_a_type, by_exit)
 
 
 def raising(accelerator, asked):
@@ -73,6 +79,7 @@ test_a_mistake_is_named = refused(
     (only_one, "a single process isn't the only way"),
     (only_the_main, "only the main process checks"),
     (too_few, "more than were asked are wrong, too"),
+    (lambda accelerator, asked: accelerator.world == asked, "has no attribute 'world'"),
     (without_words, "name both numbers"),
     (one_number, "name both numbers"),
     (by_index, "all is well there"),
