@@ -51,6 +51,8 @@ CASES = (
     _Job([64.0] * 6, [1.0] * 6, 38_400.0, 30.0, 250.0),  # the exchange decides how many
     _Job([80.0, 160.0, 90.0, 30.0, 200.0, 10.0], [1.0, 2.6, 1.3, 0.3, 4.0, 0.1], 24_000.0, 5.0, 90.0),
     _Job([10.0, 100.0, 100.0, 100.0], [0.1, 2.0, 2.0, 2.0], 10_000.0, 0.0, 52.0),
+    _Job([50.0], [1.0], 1_000.0, 5.0, 20.0),  # one alone, on the dot: it exchanges nothing
+    _Job(*FOUR, 12_000.0, 0.0, 16.0),  # all together or nobody
     _Job([120.0 / k for k in range(1, 11)], [1.5 / k**1.1 for k in range(1, 11)], 9_000.0, 1.0, 35.0),
 )
 
@@ -61,7 +63,7 @@ def _check_hire(answer: Answer) -> str:
     wrong = [k for k, job in enumerate(CASES) if not _alike(job, chosen[k], rights[k])]
     if wrong:
         _name_the_fault(chosen, rights, wrong[0])
-    return "nine jobs: on the dot, without hurry, too late for all, dear exchanges, ten unequal nodes"
+    return "eleven jobs: on the dot, all together, one alone, no hurry, too late, dear exchanges, ten unequal nodes"
 
 
 def _told(place: int) -> str:
@@ -175,6 +177,11 @@ MISTAKES: dict[str, Callable[[_Job], Ranks]] = {
     ),
     "Those are the fewest nodes: several cheap ones may cost less": lambda j: _least(
         j, lambda r: len(r) + 1e-6 * j.cost(r)
+    ),
+    "All of them are a set, too": lambda j: _least(
+        j,
+        lambda r: math.inf if len(r) == len(j.speeds) else j.cost(r),
+        lambda j, r: math.inf if len(r) == len(j.speeds) else j.seconds(r),
     ),
     "Those are the fewest dollars a *second*: the job lasts longer with slow ones": lambda j: _least(
         j, lambda r: _paid(j, r)

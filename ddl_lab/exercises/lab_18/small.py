@@ -65,6 +65,7 @@ def _checked(answer: Answer) -> str:
     tensors, score = _packed(answer(x.clone(), y.clone()))
     nbytes = _weighed(tensors, score)
     known, right = (_accuracy(score, tensors, *digits) for digits in ((x, y), (new_x, new_y)))
+    _each_alone(score, tensors, new_x)
     if right < ASKED:
         _name_the_fault(tensors, score, nbytes, known, right)
     return f"{nbytes:,} bytes are right on {right:.1%} of 1,000 new digits"
@@ -118,9 +119,27 @@ def _accuracy(score: Score, tensors: Sequence[Tensor], x: Tensor, y: Tensor) -> 
         raise Wrong(
             f"score returns {shape} for {len(x):,} digits: one logit of each was asked, ({len(x)}, 1)"
         )
+    if logits.dtype == torch.bool:
+        raise Wrong(
+            "score returns True and False: a logit was asked, a number above 0 where the digit is odd"
+        )
     if not logits.isfinite().all():
         raise Wrong("score returns nan or inf")
     return float(((logits.flatten() > 0) == (y.flatten() > 0.5)).float().mean())
+
+
+def _each_alone(score: Score, tensors: Sequence[Tensor], x: Tensor) -> None:
+    """Raise ``Wrong`` where a picture's logit hangs on what comes with it, or on chance."""
+    with torch.no_grad():
+        whole, few = (
+            score([tensor.clone() for tensor in tensors], part.clone()).flatten().float()
+            for part in (x, x[:10])
+        )
+    if len(few) != 10 or not torch.allclose(few, whole[:10], rtol=0.05, atol=0.05 * float(whole.std())):
+        raise Wrong(
+            "ten pictures by themselves get other logits than among 1,000: score has something of the batch "
+            "in it, or of chance, as a BatchNorm or a Dropout that wasn't told eval()"
+        )
 
 
 def _name_the_fault(
@@ -130,7 +149,7 @@ def _name_the_fault(
     told = f"{nbytes:,} bytes are right on {right:.1%} of 1,000 new digits, and {ASKED:.1%} was asked"
     new_x = _mirrored()[2]
     with torch.no_grad():
-        logits = score([tensor.clone() for tensor in tensors], new_x.clone()).flatten()
+        logits = score([tensor.clone() for tensor in tensors], new_x.clone()).flatten().float()
     if bool((logits >= 0).all()) and bool((logits <= 1).all()) and logits.std() > 0.01:
         raise Wrong(f"{told}: your scores lie from 0 to 1, as probabilities do: of a logit, above 0 says odd")
     if right < 1 - ASKED + 0.1:

@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from exercising import passes, refused
+from exercising import passes, refused, said
 
 from ddl_lab.exercises import lab_18 as exercise
 
@@ -76,6 +76,20 @@ def unpaid_exchange(speeds, dollars, samples, exchange_s, deadline_s):
     return by(speeds, dollars, samples, exchange_s, deadline_s)
 
 
+def never_all(speeds, dollars, samples, exchange_s, deadline_s):
+    bills = []
+    for count in range(1, len(speeds)):
+        for ranks in itertools.combinations(range(len(speeds)), count):
+            took = samples / sum(speeds[r] for r in ranks) + exchange_s * (count - 1)
+            if took <= deadline_s:
+                bills.append((took * sum(dollars[r] for r in ranks), ranks))
+    return min(bills)[1] if bills else None
+
+
+def a_link_each(v, s, e):
+    return s / sum(v) + e * len(v) * (len(v) - 1) / 2
+
+
 def never_none(*job):
     return by_bits(*job) or [0]
 
@@ -93,6 +107,7 @@ test_a_mistake_is_named = refused(
     (choosing(seconds=lambda v, s, e: s / len(v) / min(v) + e * (len(v) - 1)), "wait for the slowest"),
     (choosing(lambda t, d, ranks: d), "the fewest dollars a *second*"),
     (choosing(lambda t, d, ranks: (len(ranks), t * d)), "the fewest nodes"),
+    (never_all, "All of them are a set, too"),
     (never_none, "nobody is in time"),
     (lambda *job: job and None, "you return None; ranks 0, 1 would take 75 s"),
     (lambda *job: [], "your list is empty"),
@@ -100,3 +115,8 @@ test_a_mistake_is_named = refused(
     (lambda *job: [4], "and there are 0 to 3"),
     (lambda *job: len(by_bits(*job) or []), "a list was asked"),
 )
+
+
+def test_who_counts_a_link_for_each_pair_does_not_hear_that_one_alone_exchanges():
+    state, text = said(exercise.hire, choosing(seconds=a_link_each))
+    assert state == "not yet" and "you return None" in text and "one alone" not in text

@@ -124,6 +124,26 @@ def untrained(x, y):
     return floats(dense(784, 9)), two_layers
 
 
+def of_the_batch(x, y):
+    def score(tensors, x):
+        w, b, v, c = tensors
+        return F.batch_norm(F.relu(halved(x) @ w.T + b), None, None, training=True) @ v.T + c
+
+    model = nn.Sequential(nn.Linear(196, 30), nn.ReLU(), nn.BatchNorm1d(30, affine=False), nn.Linear(30, 1))
+    return floats(fit(model, halved(x), y, 300)), score
+
+
+def by_chance(x, y):
+    def score(tensors, x):
+        return two_layers(tensors, F.dropout(halved(x)))
+
+    return floats(fit(dense(196, 30), halved(x), y, 200)), score
+
+
+def yes_or_no(x, y):
+    return floats(dense(784, 9)), lambda tensors, x: two_layers(tensors, x) > 0
+
+
 def ten_scores(x, y):
     return floats(dense(784, 9)), lambda tensors, x: torch.zeros(len(x), 10)
 
@@ -141,6 +161,9 @@ test_a_mistake_is_named = refused(
     (in_float32, "in int8, with a scale a tensor, 4 times as many"),
     (tiny, "bytes left"),
     (untrained, "That is guessing"),
+    (of_the_batch, "something of the batch"),
+    (by_chance, "or of chance"),
+    (yes_or_no, "True and False"),
     (ten_scores, "one logit of each was asked"),
     (lambda x, y: floats(dense(784, 9)), "return two things"),
     (lambda x, y: ([1.0], two_layers), "number 0 of your list is a float"),

@@ -141,6 +141,44 @@ def from_the_last_rank(node, step, passed, most):
     return most
 
 
+def one_too_many(node, step, passed, most):
+    made, word = 0, torch.zeros(1)
+    while made <= most and not word:
+        step()
+        made += 1
+        word.fill_(node.rank == 0 and passed())
+        node.broadcast(word, 0)
+    return made
+
+
+def only_good_news(node, step, passed, most):
+    word = torch.zeros(1)
+    for made in range(1, most + 1):
+        step()
+        if node.rank:
+            node.recv(word, 0)
+        elif passed():
+            word.fill_(1)
+            for other in range(1, node.world_size):
+                node.send(word, other)
+        if word:
+            return made
+    return most
+
+
+def heard_too_late(node, step, passed, most):
+    word = torch.zeros(1)
+    for _ in range(most):
+        step()
+        if node.rank == 0:
+            word.fill_(passed())
+            for other in range(1, node.world_size):
+                node.send(word, other)
+    if node.rank:
+        node.recv(word, 0)
+    return most
+
+
 def rank_0_breaks_before_it_tells(node, step, passed, most):
     word = torch.zeros(1)
     for made in range(1, most + 1):
@@ -161,6 +199,9 @@ test_a_mistake_is_named = refused(
     (told_before_the_step, "all leave a step later"),
     (never, "and all make 9 steps"),
     (without_end, "step 5 is begun; stop after `most`"),
+    (one_too_many, "all make 5 steps; stop after `most`"),
+    (only_good_news, "rank 1 waits in recv(src=0, tag=0)"),
+    (heard_too_late, "rank 0 waits in send(dst=1, tag=0)"),
     (at_once, "you leave after 1 step, and 3 were asked"),
     (counting_from_0, "rank 0 returns 2: counting from 0?"),
     (forgets_to_return, "is there a `return`"),
