@@ -63,7 +63,7 @@ def _check_hire(answer: Answer) -> str:
     wrong = [k for k, job in enumerate(CASES) if not _alike(job, chosen[k], rights[k])]
     if wrong:
         _name_the_fault(chosen, rights, wrong[0])
-    return "eleven jobs: on the dot, all together, one alone, no hurry, too late, dear exchanges, ten unequal nodes"
+    return "eleven jobs: on the dot, all or one, no hurry, too late, dear exchanges, ten unequal nodes"
 
 
 def _told(place: int) -> str:
