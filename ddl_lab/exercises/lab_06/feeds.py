@@ -16,7 +16,7 @@ BINARY = Cluster(latency_s=0.375, bandwidth_bytes_per_s=8)  # where messages tak
 CASES = [
     *((share, *size, cluster) for cluster in CLUSTERS[::-1] for size in SIZES for share in (0.5, 0.2)),
     (0.5, 8, 4.75, BINARY),
-    (0.75, 8, 4.75, BINARY),
+    (0.75, 8, 4.25, BINARY),
 ]
 
 

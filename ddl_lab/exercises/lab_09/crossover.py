@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..helpers import Answer
+from ..helpers import Answer, call
 from ..machine import Exercise
 from ..mistakes import check_number
 from ..values import number
@@ -28,7 +28,7 @@ def _check_crossover(answer: Answer) -> str:
     for widths in ((784, 256, 1), (784, 256, 64, 256, 1), (32, 100, 32, 100, 32, 100, 1)):
         right, inputs, outputs = _crossover(widths), widths[:-2:2], sum(widths[2::2])
         total = right * (outputs + sum(inputs[1:]))
-        got = number(answer(list(widths)), f"widths {widths}: the batch")
+        got = number(call(answer, list(widths)), f"widths {widths}: the batch")
         if got.is_integer() and abs(got - right) < 1:
             continue  # rounded, up or down: a batch is whole
         check_number(

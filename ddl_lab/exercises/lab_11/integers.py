@@ -42,7 +42,9 @@ def _mine(rank: int, alike: bool = False) -> Tensor:
 def _worker(node: Node, answer: Answer, alike: bool) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a sum leaves int8 is what the check says itself
-        return answer(node, _mine(node.rank, alike))
+        vector = _mine(node.rank, alike)
+        got = answer(node, vector)
+    return got, torch.equal(vector, _mine(node.rank, alike))
 
 
 def _check_integers(answer: Answer) -> str:
@@ -51,13 +53,15 @@ def _check_integers(answer: Answer) -> str:
         mine = torch.stack([_mine(rank, alike) for rank in range(nodes)])
         mean, largest = mine.mean(0), float(mine.abs().max())
         step = largest / (127 // nodes)
-        for rank, got in enumerate(history.results):
+        for rank, (got, _) in enumerate(history.results):
             if got is None:
                 raise Wrong(f"what your function returns {NO_RETURN}")
             same_shape(got, mean, f"of {nodes} nodes, rank {rank}'s mean")
             if not float((got.double() - mean).abs().max()) <= 0.51 * step:
                 _name_the_fault(got, mean, nodes, rank, step, alike)
         _check_bytes(history, nodes)
+        if not all(kept for _, kept in history.results):
+            raise Wrong("your function changes its argument vector: whoever called it still needs it")
     return (
         "2, 4 and 8 nodes, and 4 with the same vectors: each entry within half a step, a quarter of the bytes"
     )
@@ -67,7 +71,7 @@ def _name_the_fault(got: Tensor, mean: Tensor, nodes: int, rank: int, step: floa
     worst = float((got.double() - mean).abs().max())
     told = f"of {nodes} nodes, rank {rank}'s mean is off by up to {worst:.3g}, and {step / 2:.3g} would do"
     for words, fault in FAULTS.items():
-        wrong = on_nodes(_worker, nodes, fault, alike).results[rank]
+        wrong, _ = on_nodes(_worker, nodes, fault, alike).results[rank]
         if torch.allclose(got.float(), wrong.float(), rtol=1e-4, atol=1e-4 * float(mean.abs().max())):
             raise Wrong(f"{told}: {words}")
     raise Wrong(told)

@@ -28,6 +28,14 @@ def without_biases(widths):
     return sum(a * b for a, b in pairwise(widths)) / (sum(widths[2::2]) + sum(widths[2:-2:2]))
 
 
+def block_by_block_off_the_list(widths):
+    parameters, sent = 0, -widths[0]
+    while len(widths) > 1:
+        d, h, o = widths.pop(0), widths.pop(0), widths[0]
+        parameters, sent = parameters + (d + 1) * h + (h + 1) * o, sent + d + o
+    return parameters / sent
+
+
 def in_one_formula(widths):
     return sum((a + 1) * b for a, b in pairwise(widths)) / (2 * sum(widths[2::2]) - widths[-1])
 
@@ -60,5 +68,6 @@ test_a_mistake_is_named = refused(
     (lambda widths: 4 * counted(widths), "bytes on one side"),
     (lambda widths: 256, "and 201217 was asked"),
     (two_outputs_a_block, "not its output's again"),
+    (block_by_block_off_the_list, "your function changes its argument widths"),
     (without_biases, "the biases are parameters too"),
 )

@@ -107,6 +107,15 @@ def without_the_sign(node, vector):
     return codes * unit / node.world_size
 
 
+def on_the_callers_vector(node, vector):
+    largest = vector.abs().max().reshape(1)
+    node.all_reduce(largest, op="max")
+    unit = largest / (127 // node.world_size)
+    codes = vector.div_(unit).round_().to(torch.int8)
+    node.all_reduce(codes)
+    return codes * unit / node.world_size
+
+
 def returns_nothing(node, vector):
     by()(node, vector)
 
@@ -120,6 +129,7 @@ test_a_mistake_is_named = refused(
     (by(lambda n: 128 // n), "n codes of 128 // n add up to 128"),
     (cut_to_what_fits, "of 4 nodes, rank 0's mean is off by up to"),
     (without_the_sign, "of 2 nodes, rank 0's mean is off by up to"),
+    (on_the_callers_vector, "changes its argument vector"),
     (by(own=True), "every rank has a scale of its own"),
     (by(mean=False), "that is the sum of all ranks"),
     (by(dtype=torch.int32), "reduce int8, a byte an entry"),
