@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...training.loss import bce_with_logits
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
 from ..mistakes import compare, tensor_of_one
-from ..watched import Watched, most_kept
+from ..watched import most_kept
 
 
 def _all_pairs_mean(p: Tensor, y: Tensor) -> Tensor:
     rate = y.mean()  # every row of the square has all labels in it, so only their mean is left
     return -(rate * p.log() + (1 - rate) * (1 - p).log()).mean()
+
+
+class _Largest(TorchDispatchMode):
+    """While it lasts: ``elements`` of the largest tensor, seen below `vmap`, which hides how many rows it has."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self.elements = max(self.elements, made.numel())
+        return made
 
 
 def _check_pairs(answer: Answer) -> None:
@@ -44,13 +59,11 @@ def _check_pairs(answer: Answer) -> None:
             f"right, but of 192 predictions it makes a whole of about {kept:,} numbers: with 4,000 digits it "
             "has 16 million"
         )
-    with Watched() as watched:
+    with _Largest() as largest:
         answer(many.clone(), few.clone())
-    if watched.elements > 4 * len(
-        many
-    ):  # some rows of the square at a time; two columns of all are no square
+    if largest.elements > 4 * len(many):  # some rows at a time, or `vmap`; two columns of all are no square
         raise Wrong(
-            f"right, but of 192 predictions it makes a tensor of {watched.elements:,} numbers: no tensor may "
+            f"right, but of 192 predictions it makes a tensor of {largest.elements:,} numbers: no tensor may "
             "have more than there are predictions"
         )
 

@@ -57,8 +57,9 @@ def _check_far(answer: Answer, z: float) -> None:
     got = one_number(call(answer, torch.tensor([[z]]), torch.tensor([[y]])), "the loss").item()
     where = f"at logit {z:g}, label {y:.0f}, float32 your loss is {got:.4g}"
     if not math.isfinite(got):
-        why = "ŷ has become exactly 1" if z == 20 else "exp of a number above 88 is inf in float32"
-        raise Wrong(f"{where}: {why}. Let no exponent be above 0")
+        exact = f"ŷ has become exactly {float(z > 0):g}"
+        why = exact if z == 20 else f"exp of a number above 88 is inf in float32, or {exact}"
+        raise Wrong(f"{where}: {why}. Let no exponent be above 0, and form no ŷ")
     if not 0.99 < got / abs(z) < 1.01:
         raise Wrong(f"{where} and should be {abs(z):g}: a clamp hides how wrong the answer is")
 
@@ -73,8 +74,8 @@ def _check_sure(answer: Answer, z: float) -> None:
     if z < 0:
         raise Wrong(f"{told}: 1 + 2e-9 is 1 in float32, so use log1p(t) for log(1 + t)")
     raise Wrong(
-        f"{told}: log(1 + exp(20)) is 20 in float32, and 20 − z · y leaves nothing. Take z · y off max(z, 0) "
-        "first, which leaves 0, and add log1p(exp(−|z|)) to that"
+        f"{told}: log(1 + exp(20)) is 20 in float32, and 20 − z · y leaves nothing; nor does log ŷ, as ŷ is "
+        "exactly 1. Take z · y off max(z, 0) first, which leaves 0, and add log1p(exp(−|z|)) to that"
     )
 
 

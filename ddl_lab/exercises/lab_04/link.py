@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..helpers import Answer, Wrong
+from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
 
 LINKS = {4: (40e-6, 2e-9), 8: (90e-6, 1.3e-9)}  # by nodes: seconds, seconds a byte; to be recognised
@@ -31,9 +31,9 @@ def _check_link(answer: Answer) -> str:
     sizes = [4**k for k in range(3, 15, 2)]
     for nodes, (alpha_s, beta_s) in LINKS.items():
         exact = [2 * (nodes - 1) * (alpha_s + beta_s * size / nodes) for size in sizes]
-        _check_pair(_pair(answer(nodes, list(sizes), exact)), nodes)
+        _check_pair(_pair(call(answer, nodes, sizes, exact)), nodes)
         measured = [off * t for off, t in zip(OFF, exact, strict=True)]
-        alpha, bandwidth = _pair(answer(nodes, list(sizes), measured))
+        alpha, bandwidth = _pair(call(answer, nodes, sizes, measured))
         _check_measured(alpha / alpha_s, bandwidth * beta_s, alpha_s)
     return "rings of 4 and 8 nodes on two links, from exact times and from times that are off by up to 6 %"
 

@@ -85,6 +85,10 @@ test_any_style_passes = passes(
 test_a_mistake_is_named = refused(
     exercise.pairs,
     (
+        lambda p, y: torch.vmap(lambda row: all_pairs(row, y).mean())(p).mean(),
+        "makes a tensor of 36,864 numbers",
+    ),
+    (
         lambda p, y: all_pairs(p, y.mean()).mean(0),
         "the mean has shape (1,): a tensor of no dimension was asked",
     ),

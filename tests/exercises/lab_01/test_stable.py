@@ -92,6 +92,15 @@ def by_numpys_logaddexp(z, y):
     return torch.tensor(np.logaddexp(0, np.where(y > 0.5, -z, z)).mean())
 
 
+def by_the_logarithm_of_a_sigmoid(z, y):
+    return (-y * torch.sigmoid(z).log() + (1 - y) * functional.softplus(z)).mean()
+
+
+def by_it_above_minus_80(z, y):
+    of_ones = torch.where(z < -80, -z, -torch.sigmoid(z).log())
+    return torch.where(y > 0.5, of_ones, functional.softplus(z)).mean()
+
+
 test_any_style_passes = passes(
     exercise.stable,
     by_numpys_logaddexp,
@@ -104,6 +113,8 @@ test_any_style_passes = passes(
 
 test_a_mistake_is_named = refused(
     exercise.stable,
+    (shaped(by_it_above_minus_80), "nor does log ŷ, as ŷ is exactly 1"),
+    (shaped(by_the_logarithm_of_a_sigmoid), "or ŷ has become exactly 0"),
     (lambda z, y: right(z, y).expand(1), "the loss has shape (1,): a tensor of no dimension was asked"),
     (
         shaped_by(lambda z, y: y.dim() < 2 or len(z) != len(y)),

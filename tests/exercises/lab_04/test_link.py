@@ -90,6 +90,12 @@ def in_single_precision(nodes, sizes, seconds):
     return [alpha, 1 / beta]
 
 
+def from_the_chunks_bytes(nodes, sizes, seconds):
+    for place in range(len(sizes)):
+        sizes[place] /= nodes
+    return ring_fit(steps, steps)(nodes, sizes, seconds)
+
+
 test_any_style_passes = passes(
     exercise.link,
     in_single_precision,
@@ -101,6 +107,7 @@ test_any_style_passes = passes(
 
 test_a_mistake_is_named = refused(
     exercise.link,
+    (from_the_chunks_bytes, "changes its argument sizes"),
     (of_another_link, "from exact times of a ring of 8"),
     (weighed_by_size, "not all sizes count alike in it"),
     (the_ends_as_they_are, "that one alone decides it"),
