@@ -44,6 +44,7 @@ CASES: list[tuple[list[int], int]] = [
     ([1, 2, 3, 4, 5, 6], 3),
     ([4, 3, 3, 4, 6, 1], 3),
     ([1, 1, 1, 7, 1, 1, 8], 3),
+    ([1, 1, 1, 9], 3),  # one layer sets the pace: what is left fills fewer stages
     ([1, 2, 3, 7, 1], 3),  # neither the least squares nor the least spread are the least maximum here
 ]
 

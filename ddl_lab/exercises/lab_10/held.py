@@ -7,7 +7,7 @@ from ..machine import Exercise
 from ..mistakes import check_number
 
 CASES = (
-    (17_179_869_184, (3, 4, 2), 16, 2.7e9),  # each likely mistake makes another number
+    (17_179_869_184, (3, 6, 2), 16, 2.7e9),  # each likely mistake makes another number
     (17_179_869_184, (8, 1, 8), 16, 2.7e9),
     (1_000_000, (2, 8, 2), 4, 50_000.0),
     (234_305, (4, 1, 1), 2, 64_000.0),

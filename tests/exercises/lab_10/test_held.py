@@ -40,8 +40,9 @@ test_a_mistake_is_named = refused(
     (lambda p, s, m, b: held(p, s, min(s[1], m), b, s[1:2]), "along pipeline only"),
     (lambda p, s, m, b: held(p, s, min(s[1], m), b, s[2:]), "along tensor only"),
     (lambda p, s, m, b: held(p, s, min(s[1], m), b, s[1:], size=4), "take 12 more"),
-    (lambda p, s, m, b: held(p, s, min(s[1], m), b, s[:2]), "is 3.37065e+10, and 4.51597e+10 was asked"),
-    (lambda p, s, m, b: held(p, s, min(s[1], m), b, ()), "is 2.85678e+11, and 4.51597e+10 was asked"),
-    (lambda p, s, m, b: held(p, s, 16 * min(s[1], m), b, s[1:]), "is 2.0716e+11, and 4.51597e+10 was asked"),
+    (lambda p, s, m, b: held(p, s, min(s[1], m), b, s[:2]), "is 3.1471e+10, and 3.91065e+10 was asked"),
+    (lambda p, s, m, b: held(p, s, min(s[1], m), b, ()), "is 2.91078e+11, and 3.91065e+10 was asked"),
+    (lambda p, s, m, b: held(p, s, 16 * min(s[1], m), b, s[1:]), "is 2.82106e+11, and 3.91065e+10 was asked"),
+    (lambda p, s, m, b: 16 * p / s[1] * s[2] + min(s[1], m) * b, "is 1.07826e+11, and 3.91065e+10 was asked"),
     (lambda p, s, m, b: held(p, s, 0, b, s[1:]), "without the activations"),
 )

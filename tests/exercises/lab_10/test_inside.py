@@ -71,6 +71,12 @@ def the_crossing_ones(shape, host_size):
     return [not one for one in exercise.inside.reference(shape, host_size)]
 
 
+def the_crossing_ones_and_single_ranks(shape, host_size):
+    _, pipeline, tensor = shape
+    pairs = zip(shape, (pipeline * tensor, tensor, 1), strict=True)
+    return [n == 1 or host_size % (n * s) != 0 for n, s in pairs]
+
+
 def without_a_group_of_one(shape, host_size):
     data, pipeline, tensor = shape
     takes = data * pipeline * tensor, pipeline * tensor, tensor
@@ -81,7 +87,7 @@ test_any_style_passes = passes(exercise.inside, by_every_group, in_a_tensor, by_
 
 test_a_mistake_is_named = refused(
     exercise.inside,
-    (by_the_size_alone, "its members are 8 apart"),
+    (by_the_size_alone, "its members are 16 apart"),
     (by_what_fits, "lies across two hosts"),
     (by_the_span, "groups along pipeline take 6 ranks, which don't divide a host's 4"),
     (fits_and(lambda n, s: n), "groups along pipeline take 6 ranks, which don't divide a host's 8"),
@@ -90,7 +96,11 @@ test_a_mistake_is_named = refused(
     (first_fastest, "first dimension count fastest"),
     (the_crossing_ones, "those that cross"),
     (without_a_group_of_one, "crosses nothing"),
-    (lambda shape, host_size: [False, True, False], "all on one host"),
+    (lambda shape, host_size: [False, False, False], "all on one host"),
+    (
+        the_crossing_ones_and_single_ranks,
+        "a mesh (4, 4, 4), hosts of 8: a group along pipeline is ranks 0, 4, 8",
+    ),
     (lambda shape, host_size: [8, 1, 1], "True or False was asked"),
     (lambda shape, host_size: [True], "1 answers for three dimensions"),
 )
