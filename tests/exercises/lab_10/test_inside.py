@@ -99,7 +99,7 @@ test_a_mistake_is_named = refused(
     (lambda shape, host_size: [False, False, False], "all on one host"),
     (
         the_crossing_ones_and_single_ranks,
-        "a mesh (4, 4, 4), hosts of 8: a group along pipeline is ranks 0, 4, 8",
+        "those that cross",
     ),
     (lambda shape, host_size: [8, 1, 1], "True or False was asked"),
     (lambda shape, host_size: [True], "1 answers for three dimensions"),
