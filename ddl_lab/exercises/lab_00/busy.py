@@ -33,7 +33,8 @@ def _uneven(node: Node) -> None:
 
 
 def _falling(node: Node) -> None:
-    """The higher the rank, the less it computes; the last one nothing."""
+    """All wait before any computes; the higher the rank, the less it computes, the last one nothing."""
+    node.barrier()
     if left := node.world_size - 1 - node.rank:
         with node.compute(samples=60 * left):
             pass

@@ -21,7 +21,7 @@ def _all_pairs_mean(p: Tensor, y: Tensor) -> Tensor:
 
 
 class _Largest(TorchDispatchMode):
-    """While it lasts: ``elements`` of the largest tensor, seen below `vmap`, which hides how many rows it has."""
+    """While it lasts: ``elements`` of the largest tensor, seen below `vmap`, which hides its rows."""
 
     elements = 0
 

@@ -41,7 +41,8 @@ def _check_slope(answer: Answer) -> None:
         )
     if any(lost):
         raise Wrong(
-            "at the logits 200 and −200 your slope is nan: don't divide by ŷ or 1 − ŷ, which are 0 there"
+            f"at the {'logits 200 and −200' if all(lost) else 'logit −200'} your slope is nan: don't divide "
+            "by ŷ or 1 − ŷ, which are 0 there"
         )
     close(got, _slope(far, labels), "at the logits 200 and −200 the slope")
 

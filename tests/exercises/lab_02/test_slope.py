@@ -40,10 +40,16 @@ def by_tanh(z, y):
     return ((1 + torch.tanh(z.double() / 2)) / 2 - y) / y.numel()
 
 
+def over_the_odds_of_ones(z, y):
+    p = torch.sigmoid(z)
+    return torch.where(y > 0.5, (p - y) / p * p, p) / len(y)
+
+
 test_any_style_passes = passes(exercise.slope, by_tanh, by_where, by_autograd, by_a_loop)
 
 test_a_mistake_is_named = refused(
     exercise.slope,
+    (over_the_odds_of_ones, "at the logit −200 your slope is nan"),
     (by_the_odds, "or a division by 1 − ŷ, which is 0"),
     (lambda z, y: sigmoid(z) - y, "8 times too large, and 8 is the number of digits"),
     (lambda z, y: (y - sigmoid(z)) / len(y), "wrong sign"),

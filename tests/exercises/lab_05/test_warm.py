@@ -75,12 +75,20 @@ def from_the_end(step, k, eta, over):
     return np.float32(k * eta - (k - 1) * eta * max(over - step, 0) / max(over, 1))
 
 
+def in_whole_warm_ups(step, k, eta, over):
+    return k * eta if step >= over else eta + (k - 1) * eta * (step // over)
+
+
 test_any_style_passes = passes(
     exercise.warm, from_the_end, by_interpolation, by_lerp, by_adding_up, by_the_lower_of_two
 )
 
 test_a_mistake_is_named = refused(
     exercise.warm,
+    (
+        in_whole_warm_ups,
+        "the rate of step 1 is 0.1, and 0.135 was asked: eta is for the batch of one node, and",
+    ),
     (by_steps_a_node, "your code raised ZeroDivisionError"),
     (from_nothing, "begins at eta, not at 0"),
     (without_end, "goes on growing"),
