@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...counted import counted
 from ..helpers import Answer, Wrong, call
 from ..machine import Exercise
 from ..mistakes import check_number
@@ -24,7 +25,7 @@ CASES = (
 def _check_drift(answer: Answer) -> str:
     for a, b, lr, steps in CASES:
         got = number(call(answer, a, b, lr, steps), "where it rests")
-        best, told = _mean(a, b), f"a = {a}, b = {b}, lr = {lr:g}, {steps} local steps"
+        best, told = _mean(a, b), f"a = {a}, b = {b}, lr = {lr:g}, {counted(steps, 'local step')}"
         if steps > 1 and abs(got - best) < 1e-9:
             raise Wrong(
                 f"{told}: {got:.4g} is the minimum of the mean loss. That is "

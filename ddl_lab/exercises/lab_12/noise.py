@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ...counted import counted
 from ..helpers import Answer, Wrong, call, same_shape
 from ..machine import Exercise
 
@@ -24,7 +25,7 @@ def _check_noise(answer: Answer) -> str:
             got = call(answer, own, clip, sigma, nodes, torch.Generator().manual_seed(100 * nodes + rank))
             same_shape(got, own, "what your function returns")
             sent.append(got - own)
-        told = f"{nodes} nodes, clip {clip:g}, sigma {sigma:g}"
+        told = f"{counted(nodes, 'node')}, clip {clip:g}, sigma {sigma:g}"
         again = call(answer, own, clip, sigma, nodes, torch.Generator().manual_seed(100 * nodes))
         if not torch.equal(again - own, sent[0]):
             raise Wrong(

@@ -93,6 +93,7 @@ def _cases() -> list[tuple[list[float], int, float, float, float]]:
             (150.0, 4, 8e-3, 4e-3, 1e-4),
             (1800.0, 6, 3e-3, 1e-3, 4e-4),
             (5000.0, 16, 5e-4, 2e-3, 1e-4),
+            (800.0, 1, 2e-3, 5e-4, 5e-4),  # the first one fills it
         ]
     ):
         gaps = torch.empty(40).exponential_(rate, generator=torch.Generator().manual_seed(seed))
@@ -105,7 +106,7 @@ def _check_company(answer: Answer) -> str:
     found = [_sizes(call(answer, *case), place, case) for place, case in enumerate(cases)]
     asked = [_batches(*case) for case in cases]
     if found == asked:
-        return "40 requests at five rates: the same batches"
+        return "40 requests at six rates, one alone in a batch among them: the same batches"
     for words, variant in WITHOUT.items():
         if found == [variant(*case) for case in cases]:
             raise Wrong(words)

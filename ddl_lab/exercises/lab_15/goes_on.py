@@ -22,6 +22,7 @@ CASES: tuple[tuple[dict[int, float], set[int], int], ...] = (
     ({4: 0.9}, set(), 3),
     ({0: 0.6, 1: 0.7, 2: 0.5, 3: 0.9}, {3}, 3),
     ({3: 0.6, 0: 0.8, 2: 0.5}, set(), 3),  # trial 0 is a trial
+    ({4: -0.3, 1: -0.1, 6: -0.7}, set(), 3),  # a loss with its sign turned is a score
     ({8: 0.91, 2: 0.85, 7: 0.88, 5: 0.4}, {8}, 2),  # a half of four, where a third would be one
 )
 

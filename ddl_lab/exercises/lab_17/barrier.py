@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...counted import counted
 from ...node.node import Node
 from ..helpers import Answer, Wrong, on_nodes
 from ..machine import Exercise
@@ -83,7 +84,7 @@ def _check_barrier(answer: Answer) -> str:
         everyone = [_mine(rank).astype(np.float64) for rank in range(nodes)]
         results = on_nodes(_worker, nodes, answer).results
         for rank, (got, calls) in reversed([*enumerate(results)]):  # task 0's own is also that of task 0
-            told = f"on {nodes} tasks, task {rank}'s mean"
+            told = f"on {counted(nodes, 'task')}, task {rank}'s mean"
             if got is None:
                 raise Wrong(f"{told} is None: is there a `return` in your function?")
             _check_mean(got.numpy(), everyone, rank, told)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...counted import counted
 from ...node.node import Node
 from ..helpers import Answer, Wrong, on_nodes
 from ..machine import Exercise
@@ -127,7 +128,7 @@ def _check_mpi(answer: Answer) -> str:
 def _check_mean(got: np.ndarray, returned: Any, mean: np.ndarray, everyone: list, rank: int) -> None:
     if np.allclose(got, mean, rtol=1e-5):
         return
-    nodes, told = len(everyone), f"on {len(everyone)} ranks, rank {rank}'s gradient"
+    nodes, told = len(everyone), f"on {counted(len(everyone), 'rank')}, rank {rank}'s gradient"
     if returned is not None and np.shape(returned) == mean.shape and np.allclose(returned, mean, rtol=1e-5):
         raise Wrong(f"{told} stays as it was: you return the mean, and in place was asked")
     likely = {

@@ -94,6 +94,10 @@ def in_double_all_the_way(node, theta, gradient_at, steps, every, lr):
     return by()(node, theta.double(), gradient_at, steps, every, lr)
 
 
+def at_another_rate(node, theta, gradient_at, steps, every, lr):
+    return by()(node, theta, gradient_at, steps, every, 0.25)
+
+
 def rank_0_for_all(node, theta, gradient_at, steps, every, lr):
     for step in range(1, steps + 1):
         theta = theta - lr * gradient_at(theta)
@@ -123,6 +127,7 @@ test_a_mistake_is_named = refused(
     (twice, "nothing travels before averages and between them"),
     (in_double_all_the_way, "nor in double"),
     (by(lambda step, every, steps: False), "this one ends where it would alone"),
+    (at_another_rate, "2 nodes, 7 steps, an average every 3: rank 0's theta differs"),
     (rank_0_for_all, "this one ends where it would alone"),
     (returns_nothing, "is there a `return`"),
 )

@@ -50,6 +50,21 @@ def by_recursion(arrivals, most, wait, a, b, free=0.0):
 
 test_any_style_passes = passes(exercise.company, by_events, with_numpy, by_recursion)
 
+
+def full_only_after_company(arrivals, most, wait, a, b):
+    """The server's loop, which looks whether the batch is full when somebody has joined the first."""
+    waiting, sizes, free = deque(arrivals), [], 0.0
+    while waiting:
+        opens = max(free, waiting[0])
+        n, last, full = 1, waiting.popleft(), False
+        while waiting and waiting[0] <= opens + wait and not full:
+            n, last = n + 1, waiting.popleft()
+            full = n >= most
+        free = (max(opens, last) if full else opens + wait) + a + b * n
+        sizes.append(n)
+    return sizes
+
+
 test_a_mistake_is_named = refused(
     exercise.company,
     *((variant, words) for words, variant in WITHOUT.items()),
@@ -57,6 +72,7 @@ test_a_mistake_is_named = refused(
     (lambda s, most, wait, a, b: [1] * len(s), "case 1"),
     (lambda s, most, wait, a, b: _batches(s, most, wait, 1.5e-3, b), "a = 0.00"),
     (lambda s, most, wait, a, b: _batches(s, most, wait, a, 2.5e-4), "a = 0.00"),
+    (full_only_after_company, "case 6 (most = 1"),
     (lambda s, most, wait, a, b: len(s), "a list was asked"),
 )
 

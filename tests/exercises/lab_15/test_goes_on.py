@@ -37,6 +37,16 @@ def with_numpy(heard, gone, eta):
 test_any_style_passes = passes(exercise.goes_on, by_a_heap, by_counting_the_better, with_numpy)
 
 
+def above_nothing(heard, gone, eta):
+    """Looks for the best from 0 up."""
+    best, score = None, 0.0
+    for trial in set(heard) - gone:
+        better = sum(other > heard[trial] for other in heard.values())
+        if better < len(heard) // eta and heard[trial] > score:
+            best, score = trial, heard[trial]
+    return best
+
+
 def notes_who_goes(heard, gone, eta):
     trial = by_a_heap(heard, gone, eta)
     if trial is not None:
@@ -61,6 +71,7 @@ test_a_mistake_is_named = refused(
     (lambda heard, gone, eta: heard.get(-1), "you say None, and 1 was asked"),
     (lambda heard, gone, eta: by_a_heap(heard, gone, eta) or None, "you say None, and 0 was asked"),
     (lambda heard, gone, eta: by_a_heap(heard, gone, 3), "you say None, and 7 was asked"),
+    (above_nothing, "you say None, and 1 was asked"),
     (notes_who_goes, "changes its argument gone"),
     (eats_heard, "changes its argument heard"),
     (lambda heard, gone, eta: 99, "which is no trial in"),
