@@ -52,6 +52,7 @@ class _Watch:
         self._path, self._folder = path, path.parent
         self.synced: dict[int, int] = {}  # bytes by inode, as the last sync found them
         self.renamed: list[tuple[dict[int, int], dict[int, int]]] = []  # (bytes, bytes synced) at each rename
+        self.names: set[str] = set()  # what lay there at the last rename
         self.bare = False  # whether at the last rename nothing had the name
 
     def sizes(self) -> dict[int, int]:
@@ -60,6 +61,7 @@ class _Watch:
     def _called(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "c_call" and arg in RENAMES:
             self.renamed.append((self.sizes(), dict(self.synced)))
+            self.names = {path.name for path in self._folder.iterdir()}
             self.bare = not self._path.exists()
         elif event == "c_call" and arg in SYNCS:
             synced = _open() if arg is not getattr(os, "sync", None) else None
@@ -83,13 +85,33 @@ def _check_atomic(answer: Answer) -> str:
         folder.mkdir()
         path = folder / "checkpoint.pt"
         for step in (1, 2):  # the first has nothing to replace
-            _once(answer, path, {"step": step, "theta": torch.full((COUNT,), float(step))})
+            names = _once(answer, path, {"step": step, "theta": torch.full((COUNT,), float(step))})
+        _after_a_death(answer, path, names - {path.name})
         for asked, kind in ((str(path), "a str"), (path, "a Path")):
             _other_kind(answer, asked, kind)
     return "a first file, one in the place of another; when bytes reach the disk, and when the name"
 
 
-def _once(answer: Answer, path: Path, state: dict[str, Any]) -> None:
+def _after_a_death(answer: Answer, path: Path, names: set[str]) -> None:
+    """Who died before the rename has left a torn file beside path: the next save gets by."""
+    for name in names:
+        path.with_name(name).write_bytes(b"torn" * COUNT * 2)
+    state = {"step": 4, "theta": torch.full((COUNT,), 4.0)}
+    try:
+        answer(state, str(path))
+        _right_file(path, state)
+    except FileExistsError:
+        raise Wrong(f"a torn {' and '.join(names)} of one who died stops your function for ever") from None
+    except Wrong as error:
+        raise Wrong(
+            f"where a torn {' and '.join(names)} of one who died lies: {error}; write it anew"
+        ) from None
+    for name in names:
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def _once(answer: Answer, path: Path, state: dict[str, Any]) -> set[str]:
+    """Check one save; the names that lay in the folder when the new file got its own."""
     before = path.stat().st_ino if path.exists() else None
     watch = _Watch(path)
     try:
@@ -113,6 +135,7 @@ def _once(answer: Answer, path: Path, state: dict[str, Any]) -> None:
         )
     if others := [other.name for other in path.parent.iterdir() if other != path]:
         raise Wrong(f"{', '.join(others)} stays behind beside {path.name}")
+    return watch.names
 
 
 def _right_file(path: Path, state: dict[str, Any]) -> None:

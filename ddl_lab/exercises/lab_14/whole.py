@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,19 +59,26 @@ def _dict(state: Any) -> dict[str, Any]:
     return dict(state)
 
 
+def _is_a_part(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.untyped_storage().nbytes() > 2 * value.nbytes
+
+
 def _through_a_file(state: dict[str, Any]) -> dict[str, Any]:
     file = io.BytesIO()
     torch.save(state, file)
     if file.tell() > 8 * COUNT + 40_000:
+        parts = " and ".join(name for name, part in state.items() if _is_a_part(part)) or "something in it"
         raise Wrong(
-            f"your checkpoint takes {file.tell():,} bytes: theta is a part of a tensor of {AROUND:,} "
+            f"your checkpoint takes {file.tell():,} bytes: {parts} is a part of a tensor of {AROUND:,} "
             f"numbers, and torch saves the whole one; .clone() has its {COUNT:,} alone"
         )
     file.seek(0)
     try:
         return dict(torch.load(file, weights_only=True))
     except Exception as error:
-        raise Wrong(f"torch.load(…, weights_only=True) refuses it: {error!s:.120}") from None
+        of = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"{of[1]} is in it; tensors, numbers, text, lists and dicts may be" if of else f"{error!s:.120}"
+        raise Wrong(f"torch.load(…, weights_only=True) refuses it: {why}") from None
 
 
 def _tensors(state: dict[str, Any], theta: Tensor, velocity: Tensor) -> None:

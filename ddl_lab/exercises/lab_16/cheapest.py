@@ -37,6 +37,9 @@ def _check_cheapest(answer: Answer) -> str:
             if got is not None:
                 raise Wrong(f"{told}: {got} nodes aren't done in time, and none are: return None")
             continue
+        if got is None:
+            took = f"{right} nodes are done in {hours[right]:g} h"
+            raise Wrong(f"{told}: your count is None, and {took}. Is there a `return` in your function?")
         count = whole(got, f"{told}: your count")
         if count == right:
             continue

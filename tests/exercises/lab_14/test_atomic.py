@@ -67,6 +67,7 @@ def in_a_folder_of_its_own(state, path):
 
 def with_a_second_name_for_the_old(state, path):
     old = Path(f"{path}.old")
+    old.unlink(missing_ok=True)
     if os.path.exists(path):
         os.link(path, old)
     by_pathlib(state, path)
@@ -173,6 +174,22 @@ def the_old_one_moved_away(state, path):
     Path(f"{path}.old").unlink(missing_ok=True)
 
 
+def only_where_none_is(state, path):
+    with open(f"{path}.new", "xb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(f"{path}.new", path)
+
+
+def behind_what_is_there(state, path):
+    with open(f"{path}.new", "ab") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(f"{path}.new", path)
+
+
 def never_renamed(state, path):
     with open(f"{path}.new", "wb") as file:
         torch.save(state, file)
@@ -191,6 +208,8 @@ test_a_mistake_is_named = refused(
     (renamed_too_early, "at the rename"),
     (the_old_one_removed, "the old one has lost it"),
     (the_old_one_moved_away, "the old one has lost it"),
+    (only_where_none_is, "stops your function for ever"),
+    (behind_what_is_there, "where a torn checkpoint.pt.new of one who died lies"),
     (left_behind, "stays behind"),
     (without_the_step, "something else than the state"),
     (never_renamed, "there is no file at path"),

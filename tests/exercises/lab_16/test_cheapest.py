@@ -44,6 +44,7 @@ def bill(hours, n, fixed):
 test_a_mistake_is_named = refused(
     exercise.cheapest,
     (choosing(bill, late=True), "misses the deadline"),
+    (lambda h, d, f=0.0: by_sorting(h, int(d), f), "is None, and 16 nodes are done in 6.5 h"),
     (choosing(bill, strict=True), "exactly at the deadline"),
     (choosing(lambda h, n, f: h[n] * n), "paid by the hour besides"),
     (choosing(lambda h, n, f: h[n] * n + f), "is hours · fixed"),
