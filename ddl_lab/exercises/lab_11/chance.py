@@ -25,6 +25,8 @@ def _check_chance(answer: Answer) -> str:
         same_shape(got, values, "what your function returns")
         _neighbours(got, values)
         rows.append(got.float())
+    at_0 = call(answer, values, torch.zeros_like(values))  # torch.rand gives it, once in 16 million
+    _neighbours(at_0, values, " at a chance of 0")
     table = torch.stack(rows)
     _right_on_average(table.mean(0), values)
     _each_by_its_own(answer, values, grid, table)
@@ -45,15 +47,15 @@ def _each_by_its_own(answer: Answer, values: Tensor, grid: Tensor, table: Tensor
                 )
 
 
-def _neighbours(got: Tensor, values: Tensor) -> None:
+def _neighbours(got: Tensor, values: Tensor, at: str = "") -> None:
     for level, value in zip(got.tolist(), values.tolist(), strict=True):
         if level != round(level):
-            raise Wrong(f"{value:g} becomes {level:g}: a whole number was asked")
+            raise Wrong(f"{value:g} becomes {level:g}{at}: a whole number was asked")
         if value == round(value) and level != value:
             below = "; below zero, floor goes down, int() and trunc go towards zero" * (value < 0)
-            raise Wrong(f"{value:g} becomes {level:g}: a whole number stays as it is{below}")
+            raise Wrong(f"{value:g} becomes {level:g}{at}: a whole number stays as it is{below}")
         if abs(level - value) >= 1:
-            raise Wrong(f"{value:g} becomes {level:g}: one of its two neighbours was asked")
+            raise Wrong(f"{value:g} becomes {level:g}{at}: one of its two neighbours was asked")
 
 
 def _right_on_average(mean: Tensor, values: Tensor) -> None:
