@@ -43,7 +43,7 @@ def _equal(before: Any, after: Any) -> bool:
     if isinstance(before, dict):
         return before.keys() == after.keys() and all(_equal(before[k], after[k]) for k in before)
     both_nan = before != before and after != after
-    return not isinstance(before, int | float | str) or before == after or both_nan
+    return not isinstance(before, int | float | str | set) or before == after or both_nan
 
 
 def same_shape(got: Any, expected: Any, what: str = "the result") -> None:

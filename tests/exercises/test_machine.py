@@ -414,18 +414,23 @@ def test_times_finds_the_one_factor_or_none():
     assert times(ours[:2], ours) is None
 
 
-def test_call_sees_changes_inside_lists_and_dicts():
+def test_call_sees_changes_inside_lists_and_dicts_and_of_sets():
     def clears(gradients, table):
         gradients[1].zero_()
 
     def counts(gradients, table):
         table["n"] += 1
 
+    def forgets(gone):
+        gone.clear()
+
     arguments = [torch.ones(2), torch.ones(2)], {"n": 1}
     with pytest.raises(Wrong, match="changes its argument gradients"):
         call(clears, *arguments)
     with pytest.raises(Wrong, match="changes its argument table"):
         call(counts, *arguments)
+    with pytest.raises(Wrong, match="changes its argument gone"):
+        call(forgets, {3})
     assert torch.equal(arguments[0][1], torch.ones(2)) and arguments[1] == {"n": 1}
 
 

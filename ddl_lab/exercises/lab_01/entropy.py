@@ -47,7 +47,7 @@ def _check_entropy(answer: Answer) -> None:
     compare(most, _scalar(_entropy(mixed)), "the entropy of 5 ones among 7 labels")
     for value, word in ((0.0, "zero"), (1.0, "one")):
         alike = one_number(call(answer, torch.full((5, 1), value)), "the entropy")
-        if not abs(alike) < 1e-9:  # nan isn't either
+        if not abs(alike) < 1e-6:  # a float32's rounding may stay; nan is no number
             told = f"where every label is {word} your entropy is {alike:.4g}: it is 0"
             raise Wrong(f"{told}, since 0 · log2(0) counts as 0 and floats say nan")
 

@@ -69,7 +69,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
 
 
 def _check_goes_on(answer: Answer) -> str:
-    found = [_trial(_called(answer, heard, gone, eta), heard) for heard, gone, eta in CASES]
+    found = [_trial(call(answer, dict(heard), set(gone), eta), heard) for heard, gone, eta in CASES]
     asked = [_goes_on(*case) for case in CASES]
     if found == asked:
         return "rungs of none to six trials, some of them gone on before"
@@ -82,14 +82,6 @@ def _check_goes_on(answer: Answer) -> str:
         f"heard = {heard}, gone = {gone or '{}'}, eta = {eta}: you say {found[place]}, and {asked[place]} "
         "was asked"
     )
-
-
-def _called(answer: Answer, heard: Mapping[int, float], gone: Set[int], eta: int) -> object:
-    kept = set(gone)
-    got = call(lambda heard, eta: answer(heard, kept, eta), dict(heard), eta)
-    if kept != gone:
-        raise Wrong("your function changes its argument gone: whoever called it still needs it as it was")
-    return got
 
 
 def _trial(got: object, heard: Mapping[int, float]) -> int | None:

@@ -54,7 +54,13 @@ def by_entr(labels):
     return torch.special.entr(torch.stack([r, 1 - r])).sum() / math.log(2)
 
 
-test_any_style_passes = passes(exercise.entropy, by_entr, by_counting, by_numpy, by_xlogy, by_a_loop)
+def by_torchs_distribution(labels):
+    return torch.distributions.Bernoulli(labels.mean()).entropy() / math.log(2)  # 1.7e-7 where all are alike
+
+
+test_any_style_passes = passes(
+    exercise.entropy, by_torchs_distribution, by_entr, by_counting, by_numpy, by_xlogy, by_a_loop
+)
 
 test_a_mistake_is_named = refused(
     exercise.entropy,
