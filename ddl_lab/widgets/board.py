@@ -42,6 +42,7 @@ class Board:
         self._done: dict[str, tuple[Line, History, str]] = {}  # by label, the newest last
         self._front: Setting | None = None
         self._growing: tuple[Line, History] | None = None
+        self._begun = False  # whether the front setting's first points have been shown
         self._real: tuple[Line, History] | None = None
         self._colours: dict[str, str] = {}  # of the lines in sight, by label
         self._text = self._real_text = self._real_of = self._late = ""
@@ -64,7 +65,7 @@ class Board:
 
     def turn_to(self, setting: Setting) -> bool:
         """Put this setting in front; whether it was simulated before, and so is shown at once."""
-        self._front, self._growing, self.next_paint = setting, None, 0.0
+        self._front, self._growing, self._begun, self.next_paint = setting, None, False, 0.0
         self._turned = time.monotonic()
         known = self._done.pop(setting.label, None)
         if known is None:
@@ -78,7 +79,7 @@ class Board:
         """Show the front setting as far as it is simulated."""
         setting = self._front
         assert setting is not None
-        self._text = text
+        self._text, self._begun = text, True
         if curve is not None:
             self._growing = (Line(setting.label, setting.nodes, curve, more=self._more(history)), history)
         self.paint(lower=time.monotonic() > self._turned + LONG_S)  # the first points come sooner so
@@ -108,9 +109,9 @@ class Board:
         known = self._done.get(setting.label) if setting else None
         return known[1].elapsed_s if known else None
 
-    def may_paint(self) -> bool:
-        """Whether the last redraw is long enough ago."""
-        return time.monotonic() >= self.next_paint
+    def may_paint(self, begins: bool = False) -> bool:
+        """Whether the last redraw is long enough ago; a curve that ``begins`` doesn't wait."""
+        return (begins and not self._begun) or time.monotonic() >= self.next_paint
 
     def real(self, asked: Setting, line: Line, history: History, text: str, late: str = "") -> None:
         """Show the real run of the setting ``asked`` beside the front one; ``late``: by how much."""

@@ -151,7 +151,7 @@ class Explorer:
     def _paint_so_far(self, setting: Setting, history: History) -> None:
         steps = _steps(history)
         so_far = f"{setting.label}: simulating, {steps or 'no'} step{'s' if steps > 1 else ''} so far."
-        if not self.board.may_paint():
+        if not self.board.may_paint(begins=steps > 0):
             return
         if not steps:
             self.board.say(so_far)
