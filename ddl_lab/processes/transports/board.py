@@ -17,7 +17,8 @@ from ...errors import Wait
 
 STARTING, RUNNING, BLOCKED, RETURNED = range(4)
 MAX_RANKS = 256
-_HEAD = struct.Struct("<QIId32sH")  # version, state, any_of, since, needs as a bit mask, text length
+_HEAD = struct.Struct("<QIId32sH")  # version, state, what ends it, since, needs as a bit mask, text length
+_ALL, _ANY, _LED = range(3)  # all that it needs act; one of them; from here on: this, and a leader's rank
 _TEXT = 168
 _PLACE = 232  # where the last collective's group, meeting and number stand
 _MEETING = struct.Struct("<QQQ")
@@ -35,6 +36,8 @@ class Status:
     since: float  # time.monotonic
     wait: Wait
     place: tuple[int, int] | None = None  # of the collective it waits in: equal for all ranks in that one
+    leader: int | None = None  # whose word ends the wait, where ``wait.needs`` are all who must have come
+    entered: tuple[int, int] = (0, 0)  # the last collective that it entered: its group's key, its number
 
 
 def doing(status: Status) -> str:
@@ -63,14 +66,16 @@ class Board:
     def read(self, rank: int) -> Status:
         """What ``rank`` last wrote of itself."""
         at = rank * SLOT
-        version, state, any_of, since, mask, length = _HEAD.unpack_from(self._buffer, at)
+        version, state, ends, since, mask, length = _HEAD.unpack_from(self._buffer, at)
         text = bytes(self._buffer[at + _HEAD.size : at + _HEAD.size + length]).decode(errors="replace")
         bits = int.from_bytes(mask, "little")
         needs = tuple(r for r in range(self.nodes) if bits >> r & 1)
         key, number, nth = _MEETING.unpack_from(self._buffer, at + _PLACE)
         meets = bool(text) and text == self.call(rank)
-        wait = Wait(rank, text, needs, bool(any_of), nth if meets else 0)
-        return Status(rank, version, state, since, wait, (key, number) if meets else None)
+        wait = Wait(rank, text, needs, ends == _ANY, nth if meets else 0)
+        leader = ends - _LED if ends >= _LED else None
+        place = (key, number) if meets else None
+        return Status(rank, version, state, since, wait, place, leader, (key, number))
 
     def call(self, rank: int) -> str:
         """The collective that ``rank`` last entered."""
@@ -88,32 +93,36 @@ class Slot:
 
     def ready(self) -> None:
         """Say that this rank has its worker and waits for the common start."""
-        self._write(STARTING, False, 0, b"the common start")
+        self._write(STARTING, _ALL, 0, b"the common start")
 
     def running(self) -> None:
         """Say that this rank computes."""
-        self._write(RUNNING, False, 0, b"")
+        self._write(RUNNING, _ALL, 0, b"")
 
-    def blocked(self, call: str, needs: tuple[int, ...], any_of: bool) -> None:
-        """Say that this rank is about to sleep in ``call`` until one, or all, of ``needs`` act."""
-        self._write(BLOCKED, any_of, sum(1 << r for r in needs), call.encode()[:_TEXT])
+    def blocked(self, call: str, needs: tuple[int, ...], any_of: bool, leader: int | None = None) -> None:
+        """Say that this rank is about to sleep in ``call`` until one, or all, of ``needs`` act.
+
+        ``leader``: who says so when all of them have; some of them may have acted long ago.
+        """
+        ends = _LED + leader if leader is not None else _ANY if any_of else _ALL
+        self._write(BLOCKED, ends, sum(1 << r for r in needs), call.encode()[:_TEXT])
 
     def sending(self, call: str) -> None:
         """Say that this rank is in ``call`` and has yet to send what a full inbox had no room for."""
-        self._write(RUNNING, False, 0, call.encode()[:_TEXT])
+        self._write(RUNNING, _ALL, 0, call.encode()[:_TEXT])
 
     def returned(self) -> None:
         """Say that this rank's worker has ended."""
-        self._write(RETURNED, False, 0, b"")
+        self._write(RETURNED, _ALL, 0, b"")
 
-    def _write(self, state: int, any_of: bool, mask: int, text: bytes) -> None:
+    def _write(self, state: int, ends: int, mask: int, text: bytes) -> None:
         self._version += 1
         end = self._at + _HEAD.size
         self._buffer[end : end + len(text)] = text
         head = (
             self._version,
             state,
-            any_of,
+            ends,
             time.monotonic(),
             mask.to_bytes(32, "little"),
             len(text),

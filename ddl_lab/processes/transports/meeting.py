@@ -55,7 +55,7 @@ class Listener:
         for rank in [r for r in self._inbox.unsent if self._board.read(r).state == RETURNED]:
             self._inbox.drop(rank)
 
-    def _sleep(self, call: str, needs: tuple[int, ...], any_of: bool) -> None:
+    def _sleep(self, call: str, needs: tuple[int, ...], any_of: bool, leader: int | None) -> None:
         """Sleep until a record is here, and say so on the board.
 
         Who has records to send is not stuck: it goes on when the others have read what they have.
@@ -64,7 +64,7 @@ class Listener:
             self._slot.sending(call)
             self._inbox.nap(_LOOK_S)
         else:
-            self._slot.blocked(call, needs, any_of)
+            self._slot.blocked(call, needs, any_of, leader)
             self._inbox.sleep()
         self._slot.running()
 
@@ -74,6 +74,7 @@ class Listener:
         call: str,
         needs: Callable[[], tuple[int, ...]],
         any_of: bool = False,
+        leader: int | None = None,
     ) -> None:
         """Handle records until ``done``; asleep in between, and saying so on the board."""
         while not done():
@@ -81,7 +82,7 @@ class Listener:
             if due is not None:
                 self._inbox.nap(due - self.now())
             elif not self._inbox.look():
-                self._sleep(call, needs(), any_of)
+                self._sleep(call, needs(), any_of, leader)
             self._handle_all()
 
     def _handle_all(self) -> None:
@@ -128,7 +129,7 @@ class Meeter(Listener):
         if self.rank != leader:
             self._post(leader, mine)
             others = tuple(r for r in group.ranks if r != self.rank)
-            self._until(lambda: place in self._released, call, lambda: others)
+            self._until(lambda: place in self._released, call, lambda: others, leader=leader)
             return self._met(self._released.pop(place))
         last = self._gather(place, mine, group, call)
         for rank in group.ranks[1:]:

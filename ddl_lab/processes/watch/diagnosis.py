@@ -21,8 +21,9 @@ _LATE_S = 1.0  # for so long ranks that disagree wait for the calls of those tha
 def deadlock(before: Sequence[Status], now: Sequence[Status], quiet: Sequence[bool]) -> LabError | None:
     """The deadlock or mismatch that two looks at the board show, if they show one.
 
-    Ranks asleep, with empty inboxes (``quiet``), unchanged since the look before, of which each waits for
-    others of them or for ranks that have returned: none will act again, whatever the rest still computes.
+    Ranks asleep in both looks, unchanged, with inboxes that were empty in between (``quiet``), of which each
+    waits for others of them or for ranks that have returned: none will act again, whatever the rest still
+    computes.
     """
     same = [a.version == b.version for a, b in zip(before, now, strict=True)]
     returned = {s.rank for s in before if s.state == RETURNED}
@@ -34,7 +35,7 @@ def deadlock(before: Sequence[Status], now: Sequence[Status], quiet: Sequence[bo
         told = everyone or time.monotonic() - newest > _LATE_S
         nth = next(stuck[rank].wait.nth for rank in calls)
         return mismatch_error(calls, sorted(late), nth) if told else None
-    vain = stuck if everyone else _in_vain(stuck, returned)
+    vain = stuck if everyone else _in_vain(stuck, returned, now)
     waits = [status.wait for status in vain.values()]
     return deadlock_error(waits, returned, everyone) if waits else None
 
@@ -48,22 +49,42 @@ def _different_calls(stuck: Mapping[int, Status]) -> dict[int, str]:
     return next((told for told in calls.values() if len(set(told.values())) > 1), {})
 
 
-def _in_vain(stuck: Mapping[int, Status], returned: Collection[int]) -> dict[int, Status]:
+def _in_vain(
+    stuck: Mapping[int, Status], returned: Collection[int], now: Sequence[Status]
+) -> dict[int, Status]:
     """Those of ``stuck`` who wait for each other or for ranks that have ``returned``, and can't but wait."""
     left = dict(stuck)
     places = {status.place for status in left.values()}
     if len(places) == 1 and None not in places and not returned:
         return {}  # as mostly: all of them wait for somebody who is on the way to their collective
-    while able := [rank for rank, status in left.items() if not _needs_one_of(status, left, returned)]:
+    while able := [rank for rank, status in left.items() if not _needs_one_of(status, left, returned, now)]:
         for rank in able:
             del left[rank]
     return left
 
 
-def _needs_one_of(status: Status, left: Mapping[int, Status], returned: Collection[int]) -> bool:
-    """Whether a wait can't end while those who are ``left`` don't act; who is in the same collective has."""
+def _needs_one_of(
+    status: Status, left: Mapping[int, Status], returned: Collection[int], now: Sequence[Status]
+) -> bool:
+    """Whether a wait can't end while those who are ``left`` don't act; who is in the same collective has.
+
+    Who waits for a leader's word doesn't hear who has come: some may have, had that word, and gone on.
+    """
+    if status.leader is not None:
+        gone = left.keys() | set(returned)
+        absent = (rank for rank in status.wait.needs if rank in gone and not _has_come(now[rank], status))
+        return status.leader in gone or any(absent)
     met = {rank for rank, other in left.items() if other.place and other.place == status.place}
     return hopeless(status.wait, (left.keys() - met) | set(returned))
+
+
+def _has_come(other: Status, status: Status) -> bool:
+    """Whether ``other`` has entered the collective that ``status`` waits in, or may have.
+
+    The board tells the last collective only: whoever has entered one of another group since may have.
+    """
+    key, number = other.entered
+    return number > 0 and (status.place is None or key != status.place[0] or number >= status.place[1])
 
 
 def slow_report(seen: Sequence[Status], quiet: Sequence[bool], pids: Sequence[int], limit_s: float) -> str:

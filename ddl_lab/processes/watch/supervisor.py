@@ -181,10 +181,10 @@ class Supervisor(Hands, threading.Thread):
             self._told(rank, *message)
 
     def _look_for_deadlock(self) -> None:
-        before, now = self._seen, self._look()
-        self._seen = now
+        before, quiet = self._seen, self._quiet()
+        self._seen = self._look()  # after the inboxes: who has read one in between is not as it was before
         if before and self.origin is not None:
-            self.error = self.error or deadlock(before, now, self._quiet())
+            self.error = self.error or deadlock(before, self._seen, quiet)
 
     def _end_processes(self, selector: selectors.BaseSelector) -> None:
         """Let all ranks send their last records, then end them and see them gone."""
