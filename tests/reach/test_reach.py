@@ -37,12 +37,17 @@ def cells_of(path):
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
+def fails(cell):
+    """Whether a cell fails on purpose."""
+    return "raises-exception" in cell.metadata.get("tags", [])
+
+
 def finished(path):
     """That every cell of a notebook ran, and none failed but those that should."""
     for cell in cells_of(path):
         assert cell.execution_count, cell.source
         failed = [output for output in cell.outputs if output.output_type == "error"]
-        assert not failed or "raises-exception" in cell.metadata.get("tags", []), failed
+        assert not failed or fails(cell), failed
 
 
 def papermill(name, folder):
@@ -56,9 +61,9 @@ def papermill(name, folder):
     done = subprocess.run(
         [*map(str, words), "--no-progress-bar"], capture_output=True, text=True, check=False
     )
-    fails = any("raises-exception" in cell.metadata.get("tags", []) for cell in cells_of(source))
-    assert done.returncode == int(fails), done.stderr[-3000:]
-    assert ("PapermillExecutionError" in done.stderr) == fails
+    failing = any(map(fails, cells_of(source)))
+    assert done.returncode == int(failing), done.stderr[-3000:]
+    assert ("PapermillExecutionError" in done.stderr) == failing
     finished(target)
 
 
@@ -95,7 +100,7 @@ def test_in_a_kernel_as_an_editor_starts_it(name, tmp_path, monkeypatch):
     try:
         for cell in cells_of(ROOT / "labs" / name):
             _, error = kernel.run(cell.source, timeout=250)
-            assert error is None or "raises-exception" in cell.metadata.get("tags", []), error
+            assert error is None or fails(cell), error
     finally:
         kernel.close()
 
@@ -108,7 +113,7 @@ def test_in_a_browser(app, name, tmp_path):
     """A real JupyterLab or Notebook 7 in a real Chromium: all cells run, a box takes a prediction."""
     path = tmp_path / name
     path.write_text(without_outputs(ROOT / "labs" / name))  # a number on the page: that cell ran
-    failing = sum("raises-exception" in cell.metadata.get("tags", []) for cell in cells_of(path))
+    failing = sum(map(fails, cells_of(path)))
     server = Server(tmp_path, app)
     with chromium_at(server) as page:
         notebook = Open(page, server, name)

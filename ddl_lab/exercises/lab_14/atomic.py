@@ -48,12 +48,11 @@ class _Watch:
     A profile of C calls sees ``os.replace`` by whatever name it was imported, and from whatever module.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._folder = path, path.parent
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.synced: dict[int, int] = {}  # bytes by inode, as the last sync found them
         self.renamed: list[tuple[dict[int, int], dict[int, int]]] = []  # (bytes, bytes synced) at each rename
         self.names: set[str] = set()  # what lay there at the last rename
-        self.bare = False  # whether at the last rename nothing had the name
 
     def sizes(self) -> dict[int, int]:
         return {path.stat().st_ino: path.stat().st_size for path in self._folder.rglob("*") if path.is_file()}
@@ -62,7 +61,6 @@ class _Watch:
         if event == "c_call" and arg in RENAMES:
             self.renamed.append((self.sizes(), dict(self.synced)))
             self.names = {path.name for path in self._folder.iterdir()}
-            self.bare = not self._path.exists()
         elif event == "c_call" and arg in SYNCS:
             synced = _open() if arg is not getattr(os, "sync", None) else None
             self.synced |= {
@@ -113,7 +111,7 @@ def _after_a_death(answer: Answer, path: Path, names: set[str]) -> None:
 def _once(answer: Answer, path: Path, state: dict[str, Any]) -> set[str]:
     """Check one save; the names that lay in the folder when the new file got its own."""
     before = path.stat().st_ino if path.exists() else None
-    watch = _Watch(path)
+    watch = _Watch(path.parent)
     try:
         watch.over(lambda: answer(state, str(path)))
     except OSError as error:
@@ -128,7 +126,7 @@ def _once(answer: Answer, path: Path, state: dict[str, Any]) -> set[str]:
         raise Wrong("the file comes to be under its own name: write beside it, and rename when it is whole")
     there, synced = watch.renamed[-1]
     _in_order(after.st_ino, after.st_size, there, synced)
-    if before is not None and watch.bare:
+    if before is not None and path.name not in watch.names:
         raise Wrong(
             f"when the new file gets its name the old one has lost it: who dies between leaves no "
             f"{path.name}. os.replace puts one in the place of the other at once"

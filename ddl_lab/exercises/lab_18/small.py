@@ -109,9 +109,14 @@ def _how_to_save(tensors: Sequence[Tensor]) -> str:
     return f"{count:,} numbers of a byte each: fewer hidden units, or smaller pictures"
 
 
-def _accuracy(score: Score, tensors: Sequence[Tensor], x: Tensor, y: Tensor) -> float:
+def _scored(score: Score, tensors: Sequence[Tensor], x: Tensor) -> Any:
+    """What ``score`` returns, of copies, so that it can change nothing."""
     with torch.no_grad():
-        logits = score([tensor.clone() for tensor in tensors], x.clone())
+        return score([tensor.clone() for tensor in tensors], x.clone())
+
+
+def _accuracy(score: Score, tensors: Sequence[Tensor], x: Tensor, y: Tensor) -> float:
+    logits = _scored(score, tensors, x)
     if logits is None:
         raise Wrong(f"what score returns {NO_RETURN}")
     if not isinstance(logits, Tensor) or logits.numel() != len(x):
@@ -130,11 +135,7 @@ def _accuracy(score: Score, tensors: Sequence[Tensor], x: Tensor, y: Tensor) -> 
 
 def _each_alone(score: Score, tensors: Sequence[Tensor], x: Tensor) -> None:
     """Raise ``Wrong`` where a picture's logit hangs on what comes with it, or on chance."""
-    with torch.no_grad():
-        whole, few = (
-            score([tensor.clone() for tensor in tensors], part.clone()).flatten().float()
-            for part in (x, x[:10])
-        )
+    whole, few = (_scored(score, tensors, part).flatten().float() for part in (x, x[:10]))
     if len(few) != 10 or not torch.allclose(few, whole[:10], rtol=0.05, atol=0.05 * float(whole.std())):
         raise Wrong(
             "ten pictures by themselves get other logits than among 1,000: score has something of the batch "
@@ -148,8 +149,7 @@ def _name_the_fault(
     """Raise ``Wrong`` with what the learner's own tensors and accuracies tell."""
     told = f"{nbytes:,} bytes are right on {right:.1%} of 1,000 new digits, and {ASKED:.1%} was asked"
     new_x = _mirrored()[2]
-    with torch.no_grad():
-        logits = score([tensor.clone() for tensor in tensors], new_x.clone()).flatten().float()
+    logits = _scored(score, tensors, new_x).flatten().float()
     if bool((logits >= 0).all()) and bool((logits <= 1).all()) and logits.std() > 0.01:
         raise Wrong(f"{told}: your scores lie from 0 to 1, as probabilities do: of a logit, above 0 says odd")
     if right < 1 - ASKED + 0.1:

@@ -87,13 +87,15 @@ def _bars(ax: Axes, rows: Mapping[str, Rates]) -> None:
         ax.bar(x, ratios, width * 0.92, color=colour, label=label, zorder=2)
         for middle, nodes, ratio in zip(x, row, ratios, strict=True):
             crossed = 0 <= nodes - ratio < _LABEL * counts[-1]  # the dashes would strike the number through
-            told: dict[str, Any] = {
-                "xytext": (0, 3),
-                "textcoords": "offset points",
-                "ha": "center",
-                "fontsize": 8,
-            }
-            ax.annotate(f"{ratio:.3g}", (middle, nodes if crossed else ratio), color=INK, **told)
+            ax.annotate(
+                f"{ratio:.3g}",
+                (middle, nodes if crossed else ratio),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+                color=INK,
+            )
     for place, nodes in enumerate(counts):
         ax.plot([place - 0.45, place + 0.45], [nodes] * 2, color=INK, ls="--", lw=1.2)
     ax.set_xticks(range(len(counts)), [str(nodes) for nodes in counts])

@@ -174,20 +174,18 @@ def the_old_one_moved_away(state, path):
     Path(f"{path}.old").unlink(missing_ok=True)
 
 
-def only_where_none_is(state, path):
-    with open(f"{path}.new", "xb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.new", path)
+def opened_as(mode):
+    def saves(state, path):
+        with open(f"{path}.new", mode) as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{path}.new", path)
+
+    return saves
 
 
-def behind_what_is_there(state, path):
-    with open(f"{path}.new", "ab") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.new", path)
+only_where_none_is, behind_what_is_there = opened_as("xb"), opened_as("ab")
 
 
 def never_renamed(state, path):
