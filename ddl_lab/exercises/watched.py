@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .helpers import Answer
 
@@ -28,13 +29,26 @@ class Watched(TorchFunctionMode):
         return made
 
 
-def most_kept(answer: Answer, args: Sequence[Any], first: Sequence[Any]) -> int:
+class Below(TorchDispatchMode):
+    """While it lasts: ``elements`` of the largest tensor, seen below `vmap`, which hides its rows."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self.elements = max(self.elements, made.numel())
+        return made
+
+
+def most_kept(answer: Answer, args: Sequence[Any], first: Sequence[Any]) -> tuple[int, int]:
     """How many numbers ``answer(*args)`` holds at most: in one of its tensors, or in arrays and lists.
 
+    And how many the largest tensor of ``answer(*first)`` has, below `vmap` too.
     What NumPy and Python allocate is counted as numbers of 8 bytes (tracemalloc sees both, torch's not).
-    ``first``: small arguments of a call before, so that what is made once and for all isn't counted.
+    ``first``: arguments of a call before, so that what is made once and for all isn't counted.
     """
-    with Watched():
+    with Watched(), Below() as below:  # here, as what it allocates itself must not count below
         answer(*first)
     tracemalloc.start()
     try:
@@ -43,4 +57,4 @@ def most_kept(answer: Answer, args: Sequence[Any], first: Sequence[Any]) -> int:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    return max(watched.elements, peak // 8)
+    return max(watched.elements, peak // 8), below.elements

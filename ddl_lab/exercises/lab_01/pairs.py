@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...training.loss import bce_with_logits
 from ..helpers import Answer, Wrong, call
@@ -18,18 +15,6 @@ from ..watched import most_kept
 def _all_pairs_mean(p: Tensor, y: Tensor) -> Tensor:
     rate = y.mean()  # every row of the square has all labels in it, so only their mean is left
     return -(rate * p.log() + (1 - rate) * (1 - p).log()).mean()
-
-
-class _Largest(TorchDispatchMode):
-    """While it lasts: ``elements`` of the largest tensor, seen below `vmap`, which hides its rows."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if isinstance(made, Tensor):
-            self.elements = max(self.elements, made.numel())
-        return made
 
 
 def _check_pairs(answer: Answer) -> None:
@@ -49,21 +34,18 @@ def _check_pairs(answer: Answer) -> None:
         ("that is the sum of all pairs: 64 times too large, for 8 × 8 of them", 64 * right),
         ("the zeros pay nothing: their term is −(1 − y) log(1 − ŷ)", -(rate * p.log()).mean()),
     )  # fmt: skip
-    many = torch.linspace(0.1, 0.9, 192)[
-        :, None
-    ]  # so many that a tensor object for each is far from the square
+    # so many that a tensor object for each is far from the square
+    many = torch.linspace(0.1, 0.9, 192)[:, None]
     few = (many[:, 0] > 0.7).float()
-    kept = most_kept(answer, (many, few), (many.clone(), few.clone()))
+    kept, largest = most_kept(answer, (many, few), (many.clone(), few.clone()))
     if kept > len(many) ** 2 // 2:
         raise Wrong(
             f"right, but of 192 predictions it makes a whole of about {kept:,} numbers: with 4,000 digits it "
             "has 16 million"
         )
-    with _Largest() as largest:
-        answer(many.clone(), few.clone())
-    if largest.elements > 4 * len(many):  # some rows at a time, or `vmap`; two columns of all are no square
+    if largest > 4 * len(many):  # some rows at a time, or `vmap`; two columns of all are no square
         raise Wrong(
-            f"right, but of 192 predictions it makes a tensor of {largest.elements:,} numbers: no tensor may "
+            f"right, but of 192 predictions it makes a tensor of {largest:,} numbers: no tensor may "
             "have more than there are predictions"
         )
 
